@@ -1,0 +1,102 @@
+// Package store is the contract between the living tenants and what keeps them: a log first, with record tables and
+// checkpoints that are derived from it and can be rebuilt.
+//
+// Invariants. A tenant's log is a sequence of entries whose positions rise; positions count the commits of the whole
+// store, from 1, and are never reused, not even by a tenant that was deleted and made again. A tenant has a lineage, new
+// whenever it is made. The record table of a tenant is what its entries, applied in order, leave behind. An entry is
+// there as a whole or not at all.
+//
+// Concurrency. All methods may be called at any time from any goroutine. A call holds no transaction when it returns, and
+// none while it waits for its caller. Nothing returned is shared with the store: callers may keep and change it.
+//
+// Failure. Append and the catalogue's edits return only when the disk has what they acknowledge. After a failed commit the
+// store refuses further edits until it is opened again: what is on disk is then unknown. Errors are *policy.Error.
+package store
+
+import (
+	"io"
+	"iter"
+	"time"
+
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+)
+
+// Position is a place in the store's commit order. 0 is before everything.
+type Position uint64
+
+// ChunkBytes is the most that an implementation keeps under one key: longer entries are cut.
+const ChunkBytes = 256 << 10
+
+// Store keeps tenants and models.
+type Store interface {
+	Catalogue
+	Log
+	io.Closer
+}
+
+// Tenant is the catalogue's row of one tenant.
+type Tenant struct {
+	ID      string
+	Lineage string // [a-z0-9]{8,26}, unguessable, never used before
+	Head    Position
+	Floor   Position // entries at or below it may be gone
+	Created time.Time
+}
+
+// Catalogue is the store's list of tenants and models.
+type Catalogue interface {
+	// CreateTenant makes a tenant with a first entry, whose position it sets. Exists when there is one.
+	CreateTenant(id string, first *klinkev1.Entry) (Tenant, error)
+	// DeleteTenant deletes a tenant and all that belongs to it, when its head is still the given one (0 for any).
+	// NotFound or Conflict otherwise.
+	DeleteTenant(id string, head Position) error
+	// Tenants lists up to limit tenants whose ids come after the given one, in byte order.
+	Tenants(after string, limit int) ([]Tenant, error)
+	// PutModel stores a version of a model and returns it, counted from 1; the content of the newest version again is that
+	// version, and fresh is false.
+	PutModel(m *klinkev1.Model) (version uint32, fresh bool, err error)
+	// Model returns a version of a model, the newest for version 0. NotFound when there is none.
+	Model(name string, version uint32) (*klinkev1.Model, uint32, error)
+}
+
+// Log is what the store keeps of each tenant.
+type Log interface {
+	// Append adds an entry behind the tenant's head, which must still be the given one (Conflict otherwise), updates the
+	// record table, sets the entry's position and returns it. Durable when it returns. Concurrent calls share a commit.
+	Append(tenant string, head Position, e *klinkev1.Entry) (Position, error)
+	// Entries returns up to limit entries after a position, in order. Gone when the position is below the floor.
+	Entries(tenant string, after Position, limit int) ([]*klinkev1.Entry, error)
+	// Request returns the entry that a request id made, or nil. It forgets with the floor, and not within 24 hours.
+	Request(tenant, requestID string) (*klinkev1.Entry, error)
+	// Records returns a page of the tenant's records of one kind, in key order, all as they stand at one head.
+	Records(tenant string, q Query) (Page, error)
+	// Load hands the newest checkpoint's chunks, if there is one, to each, and returns the tenant's row as it then was and
+	// the checkpoint's position (0 for none). Chunks are valid only during the call of each.
+	Load(tenant string, each func(chunk []byte) error) (Tenant, Position, error)
+	// Compact keeps a checkpoint, and drops what it makes superfluous.
+	Compact(tenant string, c Compaction) error
+}
+
+// Query asks for a page of records.
+type Query struct {
+	Kind  klinkev1.RecordKind
+	After []byte // the key (policy.AppendKey) after which the page begins; nil for the first
+	Limit int    // at least 1
+}
+
+// Page is a page of records.
+type Page struct {
+	Records []*klinkev1.Record
+	Next    []byte   // the key of the last record when there are more, else nil
+	Head    Position // the tenant's head at which the page was read
+}
+
+// Compaction is a checkpoint to keep.
+type Compaction struct {
+	// At is the position that the checkpoint stands for: an entry's, not below the tenant's present checkpoint.
+	At Position
+	// Chunks is its content, each at most ChunkBytes. An error in it abandons the compaction; the old checkpoint stays.
+	Chunks iter.Seq2[[]byte, error]
+	// Floor drops entries at or below it, except those whose request ids must still be remembered. At most At; 0 drops none.
+	Floor Position
+}
