@@ -61,9 +61,10 @@ type Catalogue interface {
 
 // Log is what the store keeps of each tenant.
 type Log interface {
-	// Append adds an entry behind the tenant's head, which must still be the given one (Conflict otherwise), updates the
-	// record table, sets the entry's position and returns it. Durable when it returns. Concurrent calls share a commit.
-	Append(tenant string, head Position, e *klinkev1.Entry) (Position, error)
+	// Append adds entries, at least one, in order behind the tenant's head, which must still be the given one (Conflict
+	// otherwise), updates the record table, sets each entry's position and returns the last. All or none; durable when it
+	// returns. Concurrent calls share a commit.
+	Append(tenant string, head Position, entries ...*klinkev1.Entry) (Position, error)
 	// Entries returns up to limit entries after a position, in order. Gone when the position is below the floor.
 	Entries(tenant string, after Position, limit int) ([]*klinkev1.Entry, error)
 	// Request returns the entry that a request id made, or nil. It forgets with the floor, and not within 24 hours.
