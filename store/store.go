@@ -18,6 +18,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
@@ -26,6 +27,13 @@ type Position uint64
 
 // ChunkBytes is the most that an implementation keeps under one key: longer entries are cut.
 const ChunkBytes = 256 << 10
+
+// PageBytes bounds a page of entries or records: the one that exceeds it is the page's last.
+const PageBytes = 4 << 20
+
+// RequestWindow is how long a request id is remembered at least, counted back from the time of the tenant's newest entry,
+// which is never after now. So the store needs no clock, and an idle tenant remembers longer.
+const RequestWindow = policy.MaxRepeatWindowDays * 24 * time.Hour
 
 // Store keeps tenants and models.
 type Store interface {
@@ -39,16 +47,17 @@ type Tenant struct {
 	ID      string
 	Lineage string // [a-z0-9]{8,26}, unguessable, never used before
 	Head    Position
-	Floor   Position // entries at or below it may be gone
-	Created time.Time
+	Floor   Position  // entries at or below it may be gone
+	Created time.Time // the time of its first entry
 }
 
 // Catalogue is the store's list of tenants and models.
 type Catalogue interface {
-	// CreateTenant makes a tenant with a first entry, whose position it sets. Exists when there is one.
+	// CreateTenant makes a tenant with a first entry, whose position it sets. Exists when there is one, Invalid for an id
+	// that is empty or longer than policy.MaxIDBytes.
 	CreateTenant(id string, first *klinkev1.Entry) (Tenant, error)
 	// DeleteTenant deletes a tenant and all that belongs to it, when its head is still the given one (0 for any).
-	// NotFound or Conflict otherwise.
+	// NotFound or Conflict otherwise. It is out of sight at once; its space may come back later.
 	DeleteTenant(id string, head Position) error
 	// Tenants lists up to limit tenants whose ids come after the given one, in byte order.
 	Tenants(after string, limit int) ([]Tenant, error)
@@ -65,23 +74,27 @@ type Log interface {
 	// otherwise), updates the record table, sets each entry's position and returns the last. All or none; durable when it
 	// returns. Concurrent calls share a commit.
 	Append(tenant string, head Position, entries ...*klinkev1.Entry) (Position, error)
-	// Entries returns up to limit entries after a position, in order. Gone when the position is below the floor.
+	// Entries returns up to limit entries (at least 1) after a position, in order. Fewer do not mean that there are no
+	// more, since a page is bounded in bytes, too: only an empty page is the end. Gone when the position is below the floor.
 	Entries(tenant string, after Position, limit int) ([]*klinkev1.Entry, error)
-	// Request returns the entry that a request id made, or nil. It forgets with the floor, and not within 24 hours.
+	// Request returns the entry that a request id made (the newest, if several), or nil. It forgets with the floor, and
+	// not within RequestWindow. Nothing has the empty id.
 	Request(tenant, requestID string) (*klinkev1.Entry, error)
 	// Records returns a page of the tenant's records of one kind, in key order, all as they stand at one head.
 	Records(tenant string, q Query) (Page, error)
 	// Load hands the newest checkpoint's chunks, if there is one, to each, and returns the tenant's row as it then was and
-	// the checkpoint's position (0 for none). Chunks are valid only during the call of each.
+	// the checkpoint's position (0 for none). Chunks are valid only during the call of each, whose error ends the call and
+	// is returned as it is. Unavailable when a newer checkpoint took its place meanwhile: forget the chunks and load again.
 	Load(tenant string, each func(chunk []byte) error) (Tenant, Position, error)
-	// Compact keeps a checkpoint, and drops what it makes superfluous.
+	// Compact keeps a checkpoint, and drops what it makes superfluous. Invalid when At, Floor or a chunk is not as
+	// Compaction says; Conflict when a newer checkpoint came meanwhile.
 	Compact(tenant string, c Compaction) error
 }
 
 // Query asks for a page of records.
 type Query struct {
 	Kind  klinkev1.RecordKind
-	After []byte // the key (policy.AppendKey) after which the page begins; nil for the first
+	After []byte // the key (policy.AppendKey, of this kind) after which the page begins; nil for the first
 	Limit int    // at least 1
 }
 
@@ -94,10 +107,13 @@ type Page struct {
 
 // Compaction is a checkpoint to keep.
 type Compaction struct {
-	// At is the position that the checkpoint stands for: an entry's, not below the tenant's present checkpoint.
+	// At is the position that the checkpoint stands for: an entry's above the floor, or that of the tenant's present
+	// checkpoint, and not below it.
 	At Position
-	// Chunks is its content, each at most ChunkBytes. An error in it abandons the compaction; the old checkpoint stays.
+	// Chunks is its content, each at most ChunkBytes and valid until the next. An error in it abandons the compaction and
+	// is returned as it is; the old checkpoint stays. The store waits for it without a lock.
 	Chunks iter.Seq2[[]byte, error]
-	// Floor drops entries at or below it, except those whose request ids must still be remembered. At most At; 0 drops none.
+	// Floor drops entries at or below it, except those whose request ids must still be remembered: these only Request
+	// finds. At most At. The floor never sinks: a lower one, or 0, leaves it.
 	Floor Position
 }
