@@ -1,0 +1,120 @@
+package account
+
+import (
+	"slices"
+	"strings"
+
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+)
+
+// telephony reads the sections of the telephony overlay.
+func (m *modelReader) telephony(key string, n *node) {
+	switch key {
+	case "regions":
+		for _, x := range m.named(n) {
+			m.model.Regions = append(m.model.Regions, m.region(x))
+		}
+	case "default_region":
+		m.model.DefaultRegion = m.name(n)
+		m.declared(n, "region", m.tree.get("regions"))
+	case "number_types":
+		for _, x := range m.named(n) {
+			if p, plus := strings.CutPrefix(x.key.text, "+"); !plus || len(p) > 15 || !digits(p) {
+				m.fail(x.key, "`%s` is no prefix: write + and at most 15 digits", clip(x.key.text))
+			}
+			m.model.NumberTypes = append(m.model.NumberTypes, &klinkev1.NumberTypePrefix{Prefix: x.key.text, Type: m.numberType(x.value)})
+		}
+	case "classes":
+		for _, x := range m.named(n) {
+			m.model.Classes = append(m.model.Classes, m.class(x))
+		}
+	case "default_class":
+		m.model.DefaultClasses = map[string]string{}
+		for _, x := range m.named(n) {
+			m.declared(x.value, "class", m.tree.get("classes"))
+			m.model.DefaultClasses[x.key.text] = m.name(x.value)
+		}
+	}
+}
+
+func digits(s string) bool {
+	return strings.Trim(s, "0123456789") == ""
+}
+
+// dialled reads digits, at least `least` and at most `most` of them.
+func (r *reader) dialled(n *node, what string, least, most int) string {
+	s := r.text(n)
+	if r.err == nil && (!digits(s) || len(s) < least || len(s) > most) {
+		r.fail(n, "%s is %d to %d digits, found `%s`", what, least, most, clip(s))
+	}
+	return s
+}
+
+// emergency reads emergency numbers, each once.
+func (r *reader) emergency(n *node) []string {
+	var out []string
+	for _, item := range r.items(n) {
+		if s := r.dialled(item, "an emergency number", 3, 6); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (m *modelReader) region(x entry) *klinkev1.Region {
+	out := &klinkev1.Region{Name: x.key.text}
+	for _, e := range m.entries(x.value) {
+		switch e.key.text {
+		case "country":
+			out.Country = m.dialled(e.value, "a country code", 1, 3)
+		case "trunk":
+			out.Trunk = m.dialled(e.value, "a trunk prefix", 0, 3)
+		case "international":
+			out.International = m.dialled(e.value, "an international prefix", 1, 5)
+		case "emergency":
+			out.Emergency = m.emergency(e.value)
+		default:
+			m.unknown(e.key, "key", []string{"country", "trunk", "international", "emergency"})
+		}
+	}
+	m.need(x.value, out.Country, "country")
+	m.need(x.value, out.International, "international")
+	if len(out.Emergency) == 0 {
+		m.fail(x.value, "the region `%s` has no emergency numbers", clip(out.Name))
+	}
+	return out
+}
+
+func (m *modelReader) class(x entry) *klinkev1.ServiceClass {
+	out := &klinkev1.ServiceClass{Name: x.key.text}
+	for _, e := range m.entries(x.value) {
+		switch e.key.text {
+		case "types":
+			for _, item := range m.items(e.value) {
+				if t := m.numberType(item); !slices.Contains(out.Types, t) { // a mixin may admit it too
+					out.Types = append(out.Types, t)
+				}
+			}
+		case "prefixes", "hours":
+			m.later(e.key)
+		default:
+			m.unknown(e.key, "key", []string{"types"})
+		}
+	}
+	return out
+}
+
+// numberType reads a kind of number: `mobile`, `international_premium`.
+func (m *modelReader) numberType(n *node) klinkev1.NumberType {
+	const prefix = "NUMBER_TYPE_"
+	s := m.text(n)
+	if v := klinkev1.NumberType_value[prefix+strings.ToUpper(s)]; v != 0 && s == strings.ToLower(s) {
+		return klinkev1.NumberType(v)
+	}
+	var known []string
+	for i := int32(1); i < int32(len(klinkev1.NumberType_name)); i++ {
+		known = append(known, strings.ToLower(strings.TrimPrefix(klinkev1.NumberType_name[i], prefix)))
+	}
+	m.unknown(n, "type of number", known)
+	return 0
+}

@@ -1,0 +1,148 @@
+package account
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+)
+
+// roles reads the factory roles.
+func (m *modelReader) roles(n *node) {
+	for _, x := range m.named(n) {
+		role := &klinkev1.Role{Id: x.key.text}
+		t := &klinkev1.RoleTemplate{Role: role}
+		for _, e := range m.entries(x.value) {
+			switch e.key.text {
+			case "grants":
+				t.Cells = m.grants(role.Id, e.value)
+			case "includes":
+				for _, item := range m.items(e.value) {
+					m.declared(item, "role", n)
+					if r := m.name(item); !slices.Contains(t.Includes, r) { // a mixin may include it too
+						t.Includes = append(t.Includes, r)
+					}
+				}
+			case "under":
+				m.declared(e.value, "role", n)
+				role.Under = m.name(e.value)
+			case "assignable":
+				role.NotAssignable = !m.boolean(e.value)
+			case "label":
+				role.Labels = m.labels(e.value)
+			default:
+				m.unknown(e.key, "key", []string{"grants", "includes", "under", "assignable", "label"})
+			}
+		}
+		m.granted(x.value.get("grants"))
+		m.model.Roles = append(m.model.Roles, t)
+	}
+}
+
+// granted refuses grants of permissions that no type has. Patterns may meet nothing.
+func (m *modelReader) granted(n *node) {
+	for _, item := range m.items(n) {
+		if item.shape == mapping {
+			if s := item.get("schedule"); s != nil {
+				m.declared(s, "schedule", m.tree.get("schedules"))
+			}
+			item = item.get("grant")
+		}
+		if m.err != nil {
+			return
+		}
+		p, _, _ := permissionLevel(item.text)
+		t, action, _ := strings.Cut(p, ".")
+		if t == "*" && (action == "*" || action == "*:read" || action == "*:write") {
+			continue
+		}
+		if a, _, _ := strings.Cut(action, ":"); a == "*" && m.types[t] != nil {
+			continue
+		}
+		m.permission(item, p, nil)
+	}
+}
+
+// schedules reads named hours: days, or ranges of days, and pairs of times.
+func (m *modelReader) schedules(n *node) {
+	for _, x := range m.named(n) {
+		s := &klinkev1.Schedule{Name: x.key.text}
+		for _, e := range m.entries(x.value) {
+			switch e.key.text {
+			case "zone":
+				s.Zone = m.name(e.value)
+			case "hours":
+				for _, h := range m.named(e.value) {
+					s.Hours = append(s.Hours, m.hours(m.days(h.key), h.value)...)
+				}
+			default:
+				m.unknown(e.key, "key", []string{"zone", "hours"})
+			}
+		}
+		m.need(x.value, s.Zone, "zone")
+		if len(s.Hours) == 0 {
+			m.fail(x.value, "the schedule `%s` has no hours", clip(s.Name))
+		}
+		m.model.Schedules = append(m.model.Schedules, s)
+	}
+}
+
+// days reads `mon`, `mon-fri` or `sat-mon`.
+func (m *modelReader) days(n *node) []uint32 {
+	week := []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+	first, last, isRange := strings.Cut(n.text, "-")
+	if !isRange {
+		last = first
+	}
+	from, to := slices.Index(week, first), slices.Index(week, last)
+	if from < 0 || to < 0 {
+		m.fail(n, "`%s` is no day or range of days: write mon or mon-fri (%s)", clip(n.text), strings.Join(week, ", "))
+		return nil
+	}
+	out := []uint32{uint32(from + 1)}
+	for d := from; d != to; {
+		d = (d + 1) % len(week)
+		out = append(out, uint32(d+1))
+	}
+	return out
+}
+
+// hours reads one pair of times, or a list of pairs.
+func (m *modelReader) hours(days []uint32, n *node) []*klinkev1.Hours {
+	pairs := m.items(n)
+	if len(pairs) > 0 && pairs[0].shape == scalar {
+		pairs = []*node{n}
+	}
+	var out []*klinkev1.Hours
+	for _, p := range pairs {
+		times := m.items(p)
+		if len(times) != 2 {
+			m.fail(p, `a pair of times is expected, as ["08:00", "18:00"]`)
+			return nil
+		}
+		from, until := m.clock(times[0]), m.clock(times[1])
+		if from >= until {
+			m.fail(p, "hours must end after they begin, on the same day")
+		}
+		out = append(out, &klinkev1.Hours{Days: days, From: durationpb.New(from), Until: durationpb.New(until)})
+	}
+	return out
+}
+
+// clock reads a time of day, 00:00 to 24:00.
+func (m *modelReader) clock(n *node) time.Duration {
+	s := m.text(n)
+	if len(s) == 5 && s[2] == ':' {
+		h, err1 := strconv.ParseUint(s[:2], 10, 8)
+		min, err2 := strconv.ParseUint(s[3:], 10, 8)
+		if d := time.Duration(h)*time.Hour + time.Duration(min)*time.Minute; err1 == nil && err2 == nil && min < 60 && d <= 24*time.Hour {
+			return d
+		}
+	}
+	m.fail(n, "`%s` is no time of day: write it as \"08:00\", at most \"24:00\"", clip(s))
+	return 0
+}
