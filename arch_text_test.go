@@ -172,7 +172,7 @@ func excusedLinters(h *house) []string {
 					if m[2] == "" {
 						broken = append(broken, h.at(c)+" silences every linter: name the one")
 					}
-					for _, linter := range strings.Split(m[2], ",") {
+					for linter := range strings.SplitSeq(m[2], ",") {
 						where[linter] = append(where[linter], h.at(c))
 					}
 				}

@@ -80,7 +80,7 @@ func (w wall) refuses(p string) string {
 	case isTheirs && w.theirs != nil && !under(w.theirs, p):
 		return fmt.Sprintf("of others' packages, %s may see only %s", w.dir, strings.Join(w.theirs, ", "))
 	case under(w.refused, p):
-		return fmt.Sprintf("%s may not see it", w.dir)
+		return w.dir + " may not see it"
 	default:
 		return ""
 	}
