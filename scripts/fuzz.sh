@@ -19,7 +19,7 @@ fi
 for target in $listed; do
 	package=./${target%%:*}
 	name=${target##*:}
-	if ! go test -list "^$name\$" "$package" | grep -qx "$name"; then
+	if ! go test -list "^$name\$" "$package" | grep -x "$name" >/dev/null; then
 		echo "fuzz: $target is written but not built: look at its build constraints" >&2
 		exit 1
 	fi
