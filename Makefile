@@ -90,6 +90,7 @@ grpcurl: $(BIN)/grpcurl ## Build the pinned grpcurl into .tools/bin.
 .PHONY: deps
 deps: tools ## Fetch all that the other targets need, so that they work offline afterwards.
 	go mod download
+	go mod tidy -diff
 
 .PHONY: clean
 clean: ## Delete what was built, and the tools.
