@@ -50,11 +50,13 @@ func bites() []bite {
 		}, []string{"server/a.go:3", "server/a.go:8"}},
 		{"7 package variables never change", map[string]string{
 			"server/a.go": `package server
-import ("errors"; "regexp"; "sync"; _ "embed")
+import ("errors"; "regexp"; "sync"; "time"; _ "embed")
 var ErrA = errors.New("a")
 var pattern = regexp.MustCompile("a")
 var table = map[string]int{"a": 1}
 var _ I = (*T)(nil)
+var epoch = time.Unix(0, 0).UTC()
+var state = newState().start()
 //go:embed a.txt
 var text string
 var count int
@@ -74,8 +76,8 @@ func f() {
 }`,
 			"server/b.go": "package server\nfunc g() { ErrA = nil }",
 		}, []string{
-			"variable count", "variable lock", "variable cache", "variable size", "variable now", "variable made", "variable hook",
-			"a.go:17 changes package variable table", "a.go:20 changes", "a.go:21 changes", "a.go:22 changes", "b.go:2 changes package variable ErrA",
+			"variable state", "variable count", "variable lock", "variable cache", "variable size", "variable now", "variable made", "variable hook",
+			"a.go:19 changes package variable table", "a.go:22 changes", "a.go:23 changes", "a.go:24 changes", "b.go:2 changes package variable ErrA",
 		}},
 		{"7 no init", map[string]string{"server/a.go": "package server\nfunc init() {}\nfunc (t T) init() {}"}, []string{"server/a.go:2"}},
 		{"7 nothing travels in contexts", map[string]string{

@@ -121,6 +121,11 @@ func unsteadyValue(r *room, name string, typ, value ast.Expr) string {
 
 		return ""
 	case *ast.CallExpr:
+		if method, ok := v.Fun.(*ast.SelectorExpr); ok {
+			if maker, ok := method.X.(*ast.CallExpr); ok {
+				return unsteadyValue(r, name, typ, maker) // as in time.Unix(0, 0).UTC()
+			}
+		}
 		called := types.ExprString(v.Fun)
 		if slices.Contains(constantCalls(), called) || strings.HasPrefix(strings.ToLower(called[strings.LastIndexByte(called, '.')+1:]), "must") {
 			return ""
