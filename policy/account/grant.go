@@ -82,8 +82,8 @@ func (r *reader) permissionLevel(n *node, silent string) (permission, level stri
 		r.fail(n, "`%s` names no level: write %s@level", clip(s), clip(permission))
 	} else if fault := badName(level); fault != "" {
 		r.fail(n, "%s", fault)
-	} else if len(permission) > 800 {
-		r.fail(n, "a permission has at most 800 bytes")
+	} else if len(permission) > maxPermissionBytes {
+		r.fail(n, "a permission has at most %d bytes", maxPermissionBytes)
 	}
 	return permission, level
 }

@@ -1,6 +1,9 @@
 package account
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // everybody is the one holder without a name.
 const everybody = "everybody"
@@ -8,6 +11,9 @@ const everybody = "everybody"
 func holderKinds() []string {
 	return []string{"user", "app", "group", "role", "role+", "department", "department+"}
 }
+
+// isHolderKind says whether a holder can begin so.
+func isHolderKind(kind string) bool { return slices.Contains(holderKinds(), kind) }
 
 // holder reads whom something is given to. A bare name is a user.
 func (r *reader) holder(n *node) string {
@@ -19,15 +25,11 @@ func (r *reader) holder(n *node) string {
 	if !found {
 		kind, id, s = "user", s, "user:"+s
 	}
-	for _, k := range holderKinds() {
-		if kind == k {
-			if fault := badName(id); fault != "" {
-				r.fail(n, "%s", fault)
-			}
-			return s
-		}
+	if !isHolderKind(kind) {
+		r.fail(n, "%s", unknown("kind of holder", kind, holderKinds()))
+	} else if fault := badName(id); fault != "" {
+		r.fail(n, "%s", fault)
 	}
-	r.fail(n, "%s", unknown("kind of holder", kind, holderKinds()))
 	return s
 }
 

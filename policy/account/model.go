@@ -21,7 +21,7 @@ func Model(file string, data []byte, mixin func(string) ([]byte, error)) (*klink
 	if err != nil {
 		return nil, err
 	}
-	m := &modelReader{tree: tree, model: &klinkev1.Model{}}
+	m := &modelReader{tree: tree, model: &klinkev1.Model{}, kinds: testKinds()}
 	m.read(strings.TrimSuffix(path.Base(file), path.Ext(file)))
 	if m.err != nil {
 		return nil, m.err
@@ -101,8 +101,9 @@ type modelReader struct {
 	tree      *node
 	model     *klinkev1.Model
 	types     map[string]*typeScope
-	typeNames []string // in order
-	spent     int      // tests and levels made; `every` and scales multiply them
+	typeNames []string            // in order
+	kinds     map[string][]string // of tests
+	spent     int                 // tests and levels made; `every` and scales multiply them
 }
 
 func modelKeys() []string {

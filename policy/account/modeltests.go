@@ -39,11 +39,10 @@ func (m *modelReader) test(n *node, scope *typeScope) *klinkev1.Test {
 		}
 		return &klinkev1.Test{Test: &klinkev1.Test_Relation{Relation: name}}
 	}
-	kinds := testKinds()
 	var arg *node
 	var kind string
 	for _, e := range m.entries(n) {
-		if _, is := kinds[e.key.text]; !is {
+		if _, is := m.kinds[e.key.text]; !is {
 			continue
 		}
 		if arg != nil {
@@ -52,7 +51,7 @@ func (m *modelReader) test(n *node, scope *typeScope) *klinkev1.Test {
 		kind, arg = e.key.text, e.value
 	}
 	if arg == nil {
-		m.noTest(n, kinds)
+		m.noTest(n)
 		return nil
 	}
 	for _, e := range n.entries {
@@ -62,8 +61,8 @@ func (m *modelReader) test(n *node, scope *typeScope) *klinkev1.Test {
 			}
 			continue
 		}
-		if !slices.Contains(kinds[kind], e.key.text) {
-			m.unknown(e.key, "option of `"+kind+"`", kinds[kind])
+		if !slices.Contains(m.kinds[kind], e.key.text) {
+			m.unknown(e.key, "option of `"+kind+"`", m.kinds[kind])
 		}
 		if e.key.text == "carrying" {
 			m.later(e.key)
@@ -78,13 +77,13 @@ func (m *modelReader) test(n *node, scope *typeScope) *klinkev1.Test {
 	return m.otherTest(kind, arg, n, scope)
 }
 
-func (m *modelReader) noTest(n *node, kinds map[string][]string) {
+func (m *modelReader) noTest(n *node) {
 	if len(n.entries) == 0 || m.err != nil {
 		m.fail(n, "a test is expected, found %s", n.shape)
 		return
 	}
-	known := make([]string, 0, len(kinds))
-	for k := range kinds {
+	known := make([]string, 0, len(m.kinds))
+	for k := range m.kinds {
 		known = append(known, k)
 	}
 	slices.Sort(known)

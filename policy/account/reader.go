@@ -90,7 +90,25 @@ func (r *reader) value(n *node) string {
 	return r.bounded(n, maxTextBytes)
 }
 
-const maxTextBytes = 4096
+// Bounds of the contract's records.
+const (
+	maxTextBytes       = 4096
+	maxScopeBytes      = 513
+	maxPermissionBytes = 800
+)
+
+// badScope says what is wrong with where a setting holds: nothing, `type` or `type.field`.
+func badScope(s string) string {
+	switch {
+	case len(s) > maxScopeBytes:
+		return "a scope has at most 513 bytes"
+	case len(quote(s)) > 1000: // what YAML takes for a key
+		return "a scope of this length cannot be written"
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "a scope cannot contain control characters"
+	}
+	return ""
+}
 
 func (r *reader) bounded(n *node, bytes int) string {
 	s := r.text(n)
