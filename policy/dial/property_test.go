@@ -4,6 +4,7 @@ package dial
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -87,6 +88,25 @@ func TestLongerIsNeverEmergency(t *testing.T) {
 			t.Errorf("%s: %d of all strings of up to 5 digits are emergency numbers, want %d", site, got, want)
 		}
 	}
+}
+
+func TestPlansAreSharedFreely(t *testing.T) {
+	p := plan(t, overlay(), sites())
+	want := p.Normalise("dallas", "9 212 555 0100")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 50 {
+				if got := p.Normalise("dallas", "9 212 555 0100"); got != want || !p.Emergency("bonn", "0112") {
+					t.Errorf("%+v, want %+v", got, want)
+				}
+				if _, err := p.WithSites(sites()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func FuzzNormalise(f *testing.F) {

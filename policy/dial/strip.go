@@ -1,6 +1,7 @@
 package dial
 
 import (
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -104,7 +105,7 @@ func phoneContext(raw string) string {
 		if !strings.EqualFold(strings.TrimSpace(name), "phone-context") {
 			continue
 		}
-		if out, clean := strip(nil, value, maxDigits); clean && out[0] == '+' {
+		if out, clean := strip(nil, value, math.MaxInt); clean && out[0] == '+' {
 			return string(out[1:])
 		}
 		return ""
