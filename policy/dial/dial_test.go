@@ -48,6 +48,8 @@ func sites() []Site {
 	return []Site{
 		{ID: "berlin", Region: "DE", Default: true},
 		{ID: "bonn", Region: "DE", AccessDigits: "0", Emergency: []string{"5555", "116117"}},
+		{ID: "köln", Region: "DE", AccessDigits: "0"},
+		{ID: "perth", Region: "AU"},
 		{ID: "boston", Region: "US"},
 		{ID: "dallas", Region: "US", AccessDigits: "9"},
 		{ID: "london", Region: "GB", AccessDigits: "9"},
@@ -158,6 +160,9 @@ func TestNormalise(t *testing.T) {
 		{"sydney", "0 0011 49 30 123456", "+4930123456", international},
 		{"moscow", "8 800 555 35 35", "+78005553535", freephone},
 		{"moscow", "8 495 123 45 67", "+74951234567", national},
+		{"moscow", "8 109 991 23 45", "81099912345", unknown}, // behind 810 is abroad, never Russia behind 8
+		{"perth", "02 9374 4000", "+61293744000", national},
+		{"perth", "00 2 9374 4000", "00293744000", unknown}, // two trunk prefixes
 		// types at home
 		{"berlin", "0151 12345678", "+4915112345678", mobile},
 		{"berlin", "0800 1234567", "+498001234567", freephone},
@@ -253,6 +258,7 @@ func TestNumberTypesRefine(t *testing.T) {
 		{"a neighbour at home tariff", without(entry("+43", national)), "berlin", "+43 1 58058 0", national},
 		{"islands keep out", without(entry("+1", national)), "boston", "+1 876 555 1234", international},
 		{"islands keep out", without(entry("+1", national)), "berlin", "+1 876 555 1234", international},
+		{"neighbours keep out", without(entry("+1", national)), "toronto", "212 555 0100", international},
 		{"the longest wins", without(entry("+1876", premium), entry("+1", national)), "berlin", "+1 876 555 1234", premium},
 		{"the longest wins", without(entry("+49900", freephone)), "berlin", "0900 1234567", freephone},
 		{"longer than the number", without(entry("+49301234567", premium)), "berlin", "030 123456", national},

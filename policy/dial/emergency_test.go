@@ -40,7 +40,7 @@ func TestEmergency(t *testing.T) {
 		{"london", "999", true}, {"london", "9999", true}, {"london", "99999", false}, {"sydney", "000", true}, {"sydney", "0000", true},
 		{"sydney", "00000", false}, {"sydney", "00", false}, {"sydney", "0", false},
 		// the operator's own numbers of a site
-		{"bonn", "5555", true}, {"bonn", "05555", true}, {"bonn", "116117", true}, {"bonn", "0116117", true}, {"berlin", "5555", false},
+		{"bonn", "5555", true}, {"bonn", "05555", true}, {"bonn", "116117", true}, {"bonn", "0116117", true}, {"berlin", "5555", false}, {"köln", "5555", false}, {"köln", "0110", true},
 		// a site that is not known: those of all sites and regions
 		{"paris", "112", true}, {"paris", "911", true}, {"paris", "000", true}, {"paris", "9999", true}, {"paris", "5555", true}, {"paris", "0110", true},
 		{"paris", "9116", false}, {"paris", "1120", false}, {"paris", "204", false},

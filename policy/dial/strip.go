@@ -38,7 +38,7 @@ func strip(dst []byte, raw string, max int) (out []byte, clean bool) {
 	if len(number) > 4 && number[3] == ':' && number[0]|0x20 == 't' && number[1]|0x20 == 'e' && number[2]|0x20 == 'l' {
 		number = number[4:]
 	}
-	if n := len(number); n > 1 && number[n-1] == '#' {
+	if n := len(number); n > 0 && number[n-1] == '#' {
 		number = number[:n-1]
 	}
 	if isNumber(number) {
