@@ -1,0 +1,165 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/klinke-authz/klinke/policy"
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/server/live"
+)
+
+// lookUpEvery is how many items of a batch are decided between two looks at the context.
+const lookUpEvery = 64
+
+// BatchCheck implements klinkev1.DecisionServiceServer. A failure of the batch as a whole does not reach the emergency
+// calls among its items: they are answered, the others carry the failure.
+func (d *decisions) BatchCheck(ctx context.Context, in *klinkev1.BatchCheckRequest) (*klinkev1.BatchCheckResponse, error) {
+	a := d.take()
+	defer d.give(a)
+	s, failure := d.state(ctx, in.GetTenant(), false)
+	if failure == nil {
+		var at *live.State
+		if at, failure = d.admit(ctx, in, s); failure == nil {
+			s = at
+		}
+	}
+	if failure != nil {
+		return d.rescue(ctx, in, s, a, failure)
+	}
+	items := in.GetEvaluations()
+	answers := make([]checked, len(items))
+	out := &klinkev1.BatchCheckResponse{Evaluations: make([]*klinkev1.CheckResponse, len(items)), Revision: s.Revision}
+	now := s.Now()
+	for i, item := range items {
+		if i%lookUpEvery == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		a.question = question(in, item)
+		decision, settled := s.Snapshot.Emergency(&a.question)
+		if !settled {
+			err := prepareItem(a, s, item)
+			if err != nil {
+				out.Evaluations[i] = d.failed(ctx, err, i, item, s)
+				continue
+			}
+			decision = policy.Decide(s.Snapshot, &a.request, now)
+		}
+		out.Evaluations[i] = a.fill(&answers[i], s, decision, in.GetWithReads())
+	}
+	return out, nil
+}
+
+// admit checks what concerns a batch as a whole, and returns the state at which to decide it.
+func (d *decisions) admit(ctx context.Context, in *klinkev1.BatchCheckRequest, s *live.State) (*live.State, error) {
+	if n := len(in.GetEvaluations()); n > policy.MaxBatchItems {
+		return nil, policy.Errorf(policy.TooLarge, "evaluations", "%d items are more than the %d that one batch may carry; split it",
+			n, policy.MaxBatchItems)
+	}
+	if err := noUnknown(in.ProtoReflect(), ""); err != nil {
+		return nil, err
+	}
+	if in.GetMinRevision() == "" {
+		return s, nil
+	}
+	return d.tenants.At(ctx, in.GetTenant(), in.GetMinRevision(), "min_revision")
+}
+
+// question joins an item with the batch's defaults. What an item says replaces the default as a whole.
+func question(in *klinkev1.BatchCheckRequest, item *klinkev1.BatchItem) policy.Question {
+	q := policy.Question{
+		Subject:     in.GetSubject(),
+		Actor:       in.GetActor(),
+		Action:      in.GetAction(),
+		Resource:    in.GetResource(),
+		Context:     in.GetContext(),
+		ActiveRoles: in.GetActiveRoles(),
+	}
+	if item.GetSubject() != nil {
+		q.Subject = item.GetSubject()
+	}
+	if item.GetActor() != nil {
+		q.Actor = item.GetActor()
+	}
+	if item.GetAction() != nil {
+		q.Action = item.GetAction()
+	}
+	if item.GetResource() != nil {
+		q.Resource = item.GetResource()
+	}
+	if item.GetContext() != nil {
+		q.Context = item.GetContext()
+	}
+	return q
+}
+
+func prepareItem(a *asking, s *live.State, item *klinkev1.BatchItem) error {
+	if item == nil {
+		return policy.Errorf(policy.Invalid, "", "the item is missing")
+	}
+	if err := noUnknown(item.ProtoReflect(), ""); err != nil {
+		return err
+	}
+	return a.prepare(s)
+}
+
+// failed is the answer to an item that could not be decided.
+func (d *decisions) failed(ctx context.Context, err error, i int, item *klinkev1.BatchItem, s *live.State) *klinkev1.CheckResponse {
+	return refusal(&klinkev1.DecisionContext{Error: statusOf(ctx, d.log, ofItem(err, i, item)).Proto(), Revision: s.Revision})
+}
+
+func refusal(why *klinkev1.DecisionContext) *klinkev1.CheckResponse {
+	return &klinkev1.CheckResponse{Decision: proto.Bool(false), Context: why}
+}
+
+// ofItem puts an error's field below the item, where the item and not the default is to blame.
+func ofItem(err error, i int, item *klinkev1.BatchItem) error {
+	e, ok := err.(*policy.Error)
+	if !ok {
+		return err
+	}
+	part, _, _ := strings.Cut(e.Field, ".")
+	byDefault := part == "active_roles" ||
+		part == "subject" && item.GetSubject() == nil ||
+		part == "actor" && item.GetActor() == nil ||
+		part == "action" && item.GetAction() == nil ||
+		part == "resource" && item.GetResource() == nil ||
+		part == "context" && item.GetContext() == nil
+	if byDefault {
+		return err
+	}
+	return below(fmt.Sprintf("evaluations[%d]", i), e)
+}
+
+// rescue answers the emergency calls of a batch that failed. Without any, the failure is the batch's.
+func (d *decisions) rescue(ctx context.Context, in *klinkev1.BatchCheckRequest, s *live.State, a *asking, failure error) (*klinkev1.BatchCheckResponse, error) {
+	items := in.GetEvaluations()
+	var out *klinkev1.BatchCheckResponse
+	for i, item := range items {
+		a.question = question(in, item)
+		answer := d.stage0(in.GetTenant(), s, a)
+		if answer == nil {
+			continue
+		}
+		if out == nil {
+			out = &klinkev1.BatchCheckResponse{Evaluations: make([]*klinkev1.CheckResponse, len(items))}
+		}
+		out.Evaluations[i] = answer
+	}
+	if out == nil {
+		return nil, failure
+	}
+	if s != nil {
+		out.Revision = s.Revision
+	}
+	refused := refusal(&klinkev1.DecisionContext{Error: statusOf(ctx, d.log, failure).Proto(), Revision: out.Revision})
+	for i := range out.Evaluations {
+		if out.Evaluations[i] == nil {
+			out.Evaluations[i] = refused
+		}
+	}
+	return out, nil
+}

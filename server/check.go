@@ -1,0 +1,154 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/klinke-authz/klinke/policy"
+	"github.com/klinke-authz/klinke/policy/dial"
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/server/live"
+)
+
+// decisions is the DecisionService.
+type decisions struct {
+	klinkev1.UnimplementedDecisionServiceServer
+	tenants *live.Tenants
+	log     *slog.Logger
+	version string
+	numbers *numbers
+	askings sync.Pool
+}
+
+func newDecisions(c Config) *decisions {
+	d := &decisions{tenants: c.Tenants, log: c.Log, version: c.Version, numbers: newNumbers()}
+	d.askings.New = func() any {
+		a := &asking{numbers: d.numbers}
+		a.normalise = a.number
+		return a
+	}
+	return d
+}
+
+// asking is one question on its way, with buffers that are used again.
+type asking struct {
+	question  policy.Question
+	request   policy.Request
+	plan      *dial.Plan
+	numbers   *numbers
+	normalise func(site, raw string) dial.Number // number, bound once
+}
+
+func (d *decisions) take() *asking { return d.askings.Get().(*asking) }
+
+func (d *decisions) give(a *asking) {
+	a.question, a.plan = policy.Question{}, nil
+	d.askings.Put(a)
+}
+
+func (a *asking) number(site, raw string) dial.Number { return a.numbers.normalise(a.plan, site, raw) }
+
+// prepare is stage 1.
+func (a *asking) prepare(s *live.State) error {
+	if err := strictQuestion(&a.question); err != nil {
+		return err
+	}
+	a.plan = s.Snapshot.Plan()
+	return s.Snapshot.Prepare(&a.request, &a.question, a.normalise)
+}
+
+// checked is a response in one piece.
+type checked struct {
+	response klinkev1.CheckResponse
+	decision bool
+}
+
+// answer makes the response to a settled question.
+func (a *asking) answer(s *live.State, decision policy.Decision, withReads bool) *klinkev1.CheckResponse {
+	c := new(checked)
+	return a.fill(c, s, decision, withReads)
+}
+
+func (a *asking) fill(c *checked, s *live.State, decision policy.Decision, withReads bool) *klinkev1.CheckResponse {
+	c.decision = decision.Allow
+	c.response.Decision = &c.decision
+	c.response.Context = decision.Context(s.Snapshot, &a.request, withReads)
+	c.response.Context.Revision = s.Revision
+	return &c.response
+}
+
+// Check implements klinkev1.DecisionServiceServer.
+func (d *decisions) Check(ctx context.Context, in *klinkev1.CheckRequest) (*klinkev1.CheckResponse, error) {
+	a := d.take()
+	defer d.give(a)
+	s, answer, err := d.ask(ctx, in, a)
+	if answer != nil || err != nil {
+		return answer, err
+	}
+	return a.answer(s, policy.Decide(s.Snapshot, &a.request, s.Now()), in.GetWithReads()), nil
+}
+
+// Explain implements klinkev1.DecisionServiceServer.
+func (d *decisions) Explain(ctx context.Context, in *klinkev1.ExplainRequest) (*klinkev1.ExplainResponse, error) {
+	a := d.take()
+	defer d.give(a)
+	question := in.GetQuestion()
+	if err := noUnknown(in.ProtoReflect(), ""); err != nil {
+		return nil, err
+	}
+	if question == nil {
+		return nil, policy.Errorf(policy.Invalid, "question", "the question is missing")
+	}
+	s, answer, err := d.ask(ctx, question, a)
+	if err != nil {
+		return nil, under("question", err)
+	}
+	if answer != nil {
+		holds := true
+		return &klinkev1.ExplainResponse{
+			Answer: answer,
+			Steps:  []*klinkev1.Step{{Text: "the number is an emergency number: nothing else is asked", Holds: &holds}},
+		}, nil
+	}
+	decision, steps := policy.Explain(s.Snapshot, &a.request, s.Now())
+	return &klinkev1.ExplainResponse{Answer: a.answer(s, decision, question.GetWithReads()), Steps: steps}, nil
+}
+
+// ask brings a question to where it can be decided, in the order of the law: stage 0, then everything that may fail. It
+// returns the answer of stage 0, or an error, or the state at which to decide.
+func (d *decisions) ask(ctx context.Context, in *klinkev1.CheckRequest, a *asking) (*live.State, *klinkev1.CheckResponse, error) {
+	a.question = policy.Question{
+		Subject:     in.GetSubject(),
+		Actor:       in.GetActor(),
+		Action:      in.GetAction(),
+		Resource:    in.GetResource(),
+		Context:     in.GetContext(),
+		ActiveRoles: in.GetActiveRoles(),
+	}
+	s, lookup := d.state(ctx, in.GetTenant(), mayBeEmergency(&a.question))
+	if answer := d.stage0(in.GetTenant(), s, a); answer != nil {
+		return nil, answer, nil
+	}
+	if lookup != nil {
+		return nil, nil, lookup
+	}
+	if err := noUnknown(in.ProtoReflect(), ""); err != nil {
+		return nil, nil, err
+	}
+	if in.GetMinRevision() != "" {
+		var err error
+		if s, err = d.tenants.At(ctx, in.GetTenant(), in.GetMinRevision(), "min_revision"); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := a.prepare(s); err != nil {
+		return nil, nil, err
+	}
+	return s, nil, nil
+}
+
+// GetServerInfo implements klinkev1.DecisionServiceServer.
+func (d *decisions) GetServerInfo(context.Context, *klinkev1.GetServerInfoRequest) (*klinkev1.GetServerInfoResponse, error) {
+	return &klinkev1.GetServerInfoResponse{Version: d.version, Limits: limits()}, nil
+}

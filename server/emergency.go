@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/klinke-authz/klinke/policy"
+	"github.com/klinke-authz/klinke/policy/dial"
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/server/live"
+)
+
+// emergencyWait is how long an emergency call waits for its tenant to be loaded.
+const emergencyWait = time.Second
+
+// state looks up a tenant for questions. When it fails, stage 0 is not over: see lastResort. An emergency call waits only
+// briefly for a tenant that is not in memory.
+func (d *decisions) state(ctx context.Context, tenant string, urgent bool) (*live.State, error) {
+	if err := validTenant(tenant); err != nil {
+		return nil, err
+	}
+	if urgent {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, emergencyWait)
+		defer cancel()
+	}
+	return d.tenants.Current(ctx, tenant)
+}
+
+// mayBeEmergency says whether a question is a call to what is an emergency number somewhere.
+func mayBeEmergency(q *policy.Question) bool {
+	if q.Resource.GetType() != dial.TypeCall || q.Action.GetName() != dial.ActionPlace {
+		return false
+	}
+	number := q.Resource.GetProperties().GetFields()[dial.AttributeDestination].GetStringValue()
+	return number != "" && dial.EmergencyAnywhere(number)
+}
+
+// lastResort is stage 0 when the tenant cannot be had: the emergency numbers of its last known state, else those of all
+// regions. Nil when the question is no emergency call.
+func (d *decisions) lastResort(tenant string, a *asking) *klinkev1.CheckResponse {
+	if s := d.tenants.LastKnown(tenant); s != nil {
+		if decision, settled := s.Snapshot.Emergency(&a.question); settled {
+			return a.answer(s, decision, false)
+		}
+	}
+	if !mayBeEmergency(&a.question) {
+		return nil
+	}
+	return &klinkev1.CheckResponse{
+		Decision: proto.Bool(true),
+		Context: &klinkev1.DecisionContext{
+			Reason: klinkev1.Reason_REASON_EMERGENCY,
+			Obligations: []*klinkev1.ObligationDue{
+				{Id: "notify_emergency"},
+				{Id: "do_not_withhold_number"},
+			},
+		},
+	}
+}
+
+// stage0 settles a question about an emergency number. The state is nil when the tenant cannot be had.
+func (d *decisions) stage0(tenant string, s *live.State, a *asking) *klinkev1.CheckResponse {
+	if s == nil {
+		return d.lastResort(tenant, a)
+	}
+	if decision, settled := s.Snapshot.Emergency(&a.question); settled {
+		return a.answer(s, decision, false)
+	}
+	return nil
+}

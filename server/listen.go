@@ -1,0 +1,99 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/klinke-authz/klinke/policy"
+)
+
+// Listen opens an address that only this machine can reach: loopback TCP (`127.0.0.1:7200`, `[::1]:0`, `localhost:7200`) or
+// `unix:PATH`, a socket for its owner alone (mode 0600). Everything else is Invalid, since calls are neither encrypted nor
+// authenticated yet. The socket of a server that died is replaced; Locked when one lives.
+func Listen(addr string) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return listenUnix(path)
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, listenError(policy.Invalid, "is neither HOST:PORT nor unix:PATH", addr, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, notLocal(addr)
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, listenError(policy.Unavailable, "cannot be listened on", addr, err)
+	}
+	// The name localhost is whatever the machine's hosts file says.
+	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		_ = l.Close()
+		return nil, notLocal(addr)
+	}
+	return l, nil
+}
+
+func notLocal(addr string) error {
+	return listenError(policy.Invalid, "can be reached from other machines, which this server refuses since calls are not yet"+
+		" encrypted or authenticated: use a loopback address (127.0.0.1, [::1], localhost) or unix:PATH", addr, nil)
+}
+
+func listenError(kind policy.Kind, what, addr string, cause error) error {
+	return &policy.Error{Kind: kind, Field: "listen", Message: "the address " + addr + " " + what, Cause: cause}
+}
+
+func listenUnix(path string) (net.Listener, error) {
+	addr := "unix:" + path
+	if path == "" || path[0] == '@' || path[0] == 0 {
+		return nil, listenError(policy.Invalid, "names no file: an abstract socket would be open to every user of this machine", addr, nil)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		// Before it is bound, so that the file never has a wider mode. Where a system ignores this, Chmod below follows.
+		return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
+	}}
+	l, err := config.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, listenError(policy.Unavailable, "cannot be listened on", addr, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		_ = l.Close()
+		return nil, listenError(policy.Unavailable, "cannot be kept to its owner", addr, err)
+	}
+	return l, nil
+}
+
+// removeStale removes a socket that nobody listens on. Anything else at the path is left alone and refused.
+func removeStale(path string) error {
+	addr := "unix:" + path
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return listenError(policy.Unavailable, "cannot be looked at", addr, err)
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return listenError(policy.Invalid, "is a file that is no socket; it is left alone, choose another path", addr, nil)
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		_ = conn.Close()
+		return listenError(policy.Locked, "belongs to a server that is running", addr, nil)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return listenError(policy.Locked, "may belong to a server that is running", addr, err)
+	}
+	if err := os.Remove(path); err != nil {
+		return listenError(policy.Unavailable, "was left by a server that died, and cannot be removed", addr, err)
+	}
+	return nil
+}

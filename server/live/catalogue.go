@@ -1,0 +1,242 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/klinke-authz/klinke/policy"
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/store"
+)
+
+// PageBytes is where a page of records ends early, so that it fits a message: a record is far smaller than the rest.
+const PageBytes = 2 << 20
+
+// Creation asks for a new tenant.
+type Creation struct {
+	ID             string
+	Model          string
+	Version        uint32 // 0 for the newest
+	Reason, Author string // for the log, as is
+	Caller         string // as the server knows him
+}
+
+// Info describes a tenant.
+type Info struct {
+	ID       string
+	Revision string
+	Model    string
+	Version  uint32
+	Created  time.Time
+}
+
+// Create makes a tenant on a version of a model, with the model's factory roles and assignments. Exists when there is one;
+// NotFound, with the field "model", when there is no such model.
+func (ts *Tenants) Create(ctx context.Context, c Creation) (Info, error) {
+	if err := ctx.Err(); err != nil {
+		return Info{}, err
+	}
+	m, err := ts.models.get(c.Model, c.Version)
+	if err != nil {
+		if kindOf(err) == policy.NotFound {
+			err = policy.Errorf(policy.NotFound, "model", "no such model, or no such version of it")
+		}
+		return Info{}, err
+	}
+	now := time.Now()
+	out, err := ts.apply(policy.Empty(), m.Factory(), now)
+	if err != nil {
+		return Info{}, under("model", err)
+	}
+	row, err := ts.store.CreateTenant(c.ID, &klinkev1.Entry{
+		Time:      timestamppb.New(now),
+		Author:    c.Author,
+		Caller:    c.Caller,
+		Reason:    c.Reason,
+		Changes:   out.Changes,
+		Footprint: out.Footprint,
+		Effects:   out.Effects,
+	})
+	if err != nil {
+		return Info{}, err
+	}
+	ts.forgetAbsence(c.ID)
+	return Info{
+		ID: c.ID, Revision: FormatRevision(row.Lineage, row.Head), Model: m.Name(), Version: m.Version(), Created: row.Created,
+	}, nil
+}
+
+// forgetAbsence gives up a load that began before the tenant was made, so that nobody who asks from now on is told that it
+// does not exist.
+func (ts *Tenants) forgetAbsence(id string) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if t := ts.slots[id]; t != nil && t.state.Load() == nil {
+		delete(ts.slots, id)
+	}
+}
+
+// erasure asks the writer to delete the tenant.
+type erasure struct{ expected string }
+
+// Delete deletes a tenant and everything in it, if it is still at the expected revision (empty for any; Conflict or Gone
+// otherwise). Writes that wait behind the deletion get NotFound. A damaged tenant can be deleted when no revision is
+// expected.
+func (ts *Tenants) Delete(ctx context.Context, id, expected string) error {
+	for {
+		_, err := ts.get(ctx, id)
+		switch kind := kindOf(err); {
+		case err == nil:
+			p := &pending{ctx: ctx, erase: &erasure{expected}, done: make(chan struct{})}
+			if err := ts.queue(ctx, id, p); err != nil {
+				return err
+			}
+			return p.err
+		case expected != "" || (kind != policy.Damaged && kind != policy.Format):
+			return err
+		}
+		if err := ts.erase(id, nil, 0); err != errRetry {
+			return err
+		}
+	}
+}
+
+// eraseNow deletes the tenant, between two writes.
+func (t *tenant) eraseNow(p *pending) {
+	s := t.state.Load()
+	if err := p.ctx.Err(); err != nil {
+		p.fail(err)
+		return
+	}
+	if p.erase.expected != "" {
+		at, err := s.position(p.erase.expected, "expected_revision")
+		if err == nil && at != s.Position {
+			err = policy.Errorf(policy.Conflict, "expected_revision", "the tenant is no longer at this revision; read again, and decide again")
+		}
+		if err != nil {
+			p.fail(err)
+			return
+		}
+	}
+	err := t.ts.erase(t.id, t, s.Position)
+	if err == nil {
+		t.retire(errNoTenant())
+	} else {
+		t.retire(policy.Errorf(policy.Unavailable, "", "the tenant could not be reached; ask again"))
+	}
+	p.fail(err)
+}
+
+// erase deletes a tenant from the store while its slot is held, so that nobody loads it meanwhile. old is who must be in
+// the slot, nil for nobody: else errRetry.
+func (ts *Tenants) erase(id string, old *tenant, head store.Position) error {
+	hold := newTenant(ts, id)
+	hold.err = errRetry
+	ts.mu.Lock()
+	if ts.slots[id] != old {
+		ts.mu.Unlock()
+		return errRetry
+	}
+	ts.slots[id] = hold
+	ts.mu.Unlock()
+	if old != nil {
+		old.checkpoints.Wait()
+	}
+	err := ts.store.DeleteTenant(id, head)
+	if err != nil && kindOf(err) == policy.NotFound {
+		err = errNoTenant()
+	}
+	ts.mu.Lock()
+	delete(ts.slots, id)
+	if err == nil {
+		delete(ts.last, id)
+	}
+	ts.mu.Unlock()
+	close(hold.ready)
+	return err
+}
+
+// List returns up to limit tenants whose ids come after the given one, in byte order, and the id after which the next page
+// begins, empty at the end. It loads no tenant.
+func (ts *Tenants) List(ctx context.Context, after string, limit int) (infos []Info, next string, err error) {
+	rows, err := ts.store.Tenants(after, limit+1)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = rows[limit-1].ID
+	}
+	for _, row := range rows {
+		if err := ctx.Err(); err != nil {
+			return nil, "", err
+		}
+		page, err := ts.store.Records(row.ID, store.Query{Kind: klinkev1.RecordKind_RECORD_KIND_USE_MODEL, Limit: 1})
+		if err != nil && kindOf(err) == policy.NotFound {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		info := Info{ID: row.ID, Revision: FormatRevision(row.Lineage, page.Head), Created: row.Created}
+		if len(page.Records) > 0 {
+			use := page.Records[0].GetUseModel()
+			info.Model, info.Version = use.GetModel(), use.GetVersion()
+		}
+		infos = append(infos, info)
+	}
+	return infos, next, nil
+}
+
+// Page is a page of a tenant's records at one revision.
+type Page struct {
+	Records  []*klinkev1.Record
+	Next     []byte // the key after which the next page begins; nil at the end
+	Lineage  string
+	Revision string
+}
+
+// Query asks for a page of records.
+type Query struct {
+	Kind        klinkev1.RecordKind
+	After       []byte // a page's Next; nil for the first page
+	Limit       int    // at least 1
+	MinRevision string // which the page must not be older than; empty for any
+}
+
+// Read returns a page of records, which ends early when it grows beyond PageBytes.
+func (ts *Tenants) Read(ctx context.Context, id string, q Query) (Page, error) {
+	for {
+		s, err := ts.At(ctx, id, q.MinRevision, "min_revision")
+		if err != nil {
+			return Page{}, err
+		}
+		page, err := ts.store.Records(id, store.Query{Kind: q.Kind, After: q.After, Limit: q.Limit})
+		if err != nil {
+			if kindOf(err) == policy.NotFound {
+				err = errNoTenant()
+			}
+			return Page{}, err
+		}
+		// Was it this life of the tenant that the store read?
+		if now, err := ts.Current(ctx, id); err != nil {
+			return Page{}, err
+		} else if now.Lineage != s.Lineage {
+			continue
+		}
+		out := Page{Records: page.Records, Next: page.Next, Lineage: s.Lineage, Revision: FormatRevision(s.Lineage, page.Head)}
+		size := 0
+		for i, r := range out.Records {
+			if size += proto.Size(r); size > PageBytes && i > 0 {
+				out.Records = out.Records[:i]
+				kind, parts := policy.RecordKey(out.Records[i-1])
+				out.Next = policy.AppendKey(nil, kind, parts)
+				break
+			}
+		}
+		return out, nil
+	}
+}

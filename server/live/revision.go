@@ -1,0 +1,52 @@
+package live
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/klinke-authz/klinke/policy"
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/store"
+)
+
+// FormatRevision makes the token of a place in a tenant's life. To clients it is opaque.
+func FormatRevision(lineage string, at store.Position) string {
+	return lineage + "-" + strconv.FormatUint(uint64(at), 10)
+}
+
+// ParseRevision takes a token apart. Invalid, with an empty field, when it is none. Only what FormatRevision writes is read,
+// so that a revision has one token.
+func ParseRevision(token string) (lineage string, at store.Position, err error) {
+	lineage, digits, found := strings.Cut(token, "-")
+	n, convErr := strconv.ParseUint(digits, 10, 64)
+	if !found || lineage == "" || convErr != nil || n == 0 || FormatRevision(lineage, store.Position(n)) != token {
+		return "", 0, policy.Errorf(policy.Invalid, "", "%q is not a revision; send one as the server gave it", clip(token))
+	}
+	return lineage, store.Position(n), nil
+}
+
+// position is an entry's.
+func position(e *klinkev1.Entry) store.Position { return store.Position(e.GetPosition()) }
+
+// clip keeps a caller's text short enough to be repeated to him.
+func clip(s string) string {
+	const most = 64
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// position reads a token that a caller sent in a field, and holds it against the tenant's lineage.
+func (s *State) position(token, field string) (store.Position, error) {
+	lineage, at, err := ParseRevision(token)
+	if err != nil {
+		err.(*policy.Error).Field = field
+		return 0, err
+	}
+	if lineage != s.Lineage {
+		return 0, policy.Errorf(policy.Gone, field,
+			"the revision is of another life of this tenant, which was made anew or restored; forget it and ask again without")
+	}
+	return at, nil
+}

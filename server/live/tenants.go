@@ -1,0 +1,189 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/klinke-authz/klinke/policy"
+	"github.com/klinke-authz/klinke/store"
+)
+
+// revisionWait is how long a reader waits for a revision that has not arrived.
+const revisionWait = time.Second
+
+// Tenants is all tenants of a store, the living ones among them in memory.
+type Tenants struct {
+	store  store.Store
+	models *models
+	log    *slog.Logger
+	owned  sync.WaitGroup // loads, writers, checkpoints
+
+	mu    sync.RWMutex
+	slots map[string]*tenant
+	// last is the last state of tenants that were dropped and not yet loaded again.
+	last   map[string]*State
+	closed bool
+}
+
+// New makes the tenants of a store, which stays the caller's to close, after Close.
+func New(s store.Store, log *slog.Logger) *Tenants {
+	return &Tenants{
+		store:  s,
+		models: newModels(s),
+		log:    log,
+		slots:  make(map[string]*tenant),
+		last:   make(map[string]*State),
+	}
+}
+
+// Close refuses further calls, waits for loads, writers and checkpoints to end, and leaves a checkpoint for tenants that
+// would be slow to load without. It does not interrupt what is under way.
+func (ts *Tenants) Close() {
+	ts.mu.Lock()
+	ts.closed = true
+	ts.mu.Unlock()
+	ts.owned.Wait()
+	for _, t := range ts.slots {
+		t.checkpointAtClose()
+	}
+}
+
+// errRetry says that a slot was given up: look the tenant up again. It never leaves the package.
+var errRetry = errors.New("live: look again")
+
+func errClosed() error {
+	return policy.Errorf(policy.Unavailable, "", "the server is stopping; ask another one, or again later")
+}
+
+// errNoTenant is the answer to everybody who asks about a tenant that is not there.
+func errNoTenant() error { return policy.Errorf(policy.NotFound, "tenant", "no such tenant") }
+
+// kindOf returns an error's kind; Internal for foreign errors.
+func kindOf(err error) policy.Kind {
+	var e *policy.Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return policy.Internal
+}
+
+// Current returns a tenant's newest published state, loading the tenant first if need be. NotFound when there is none.
+// Callers that come while a load is under way share it; each waits no longer than its context.
+func (ts *Tenants) Current(ctx context.Context, id string) (*State, error) {
+	t, err := ts.get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return t.state.Load(), nil
+}
+
+// At is Current, but not older than a revision (empty for any), for which it waits up to a second: then Unavailable. Gone
+// when the revision is of another lineage, Invalid when it is none; field names the revision in these errors.
+func (ts *Tenants) At(ctx context.Context, id, revision, field string) (*State, error) {
+	if revision == "" {
+		return ts.Current(ctx, id)
+	}
+	timer := time.NewTimer(revisionWait)
+	defer timer.Stop()
+	for {
+		t, err := ts.get(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		s := t.state.Load()
+		at, err := s.position(revision, field)
+		if err != nil {
+			return nil, err
+		}
+		if s.Position >= at {
+			return s, nil
+		}
+		select {
+		case <-t.beyond(s):
+		case <-timer.C:
+			return nil, policy.Errorf(policy.Unavailable, field, "the revision has not arrived here within %v; ask again", revisionWait)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// LastKnown returns the last state of a tenant that could not be kept alive, or nil. It may be older than what is durable:
+// it serves for emergency numbers only.
+func (ts *Tenants) LastKnown(id string) *State {
+	ts.mu.RLock()
+	defer ts.mu.RUnlock()
+	return ts.last[id]
+}
+
+// get returns a living tenant.
+func (ts *Tenants) get(ctx context.Context, id string) (*tenant, error) {
+	for {
+		t, err := ts.slot(id)
+		if err != nil {
+			return nil, err
+		}
+		if t.state.Load() != nil {
+			return t, nil
+		}
+		select {
+		case <-t.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		switch {
+		case t.err == nil:
+			return t, nil
+		case t.err != errRetry:
+			return nil, t.err
+		}
+	}
+}
+
+// slot returns the tenant's slot, living or on the way, and begins its load when there is none.
+func (ts *Tenants) slot(id string) (*tenant, error) {
+	ts.mu.RLock()
+	t, closed := ts.slots[id], ts.closed
+	ts.mu.RUnlock()
+	if closed {
+		return nil, errClosed()
+	}
+	if t != nil {
+		return t, nil
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.closed {
+		return nil, errClosed()
+	}
+	if t = ts.slots[id]; t == nil {
+		t = newTenant(ts, id)
+		ts.slots[id] = t
+		ts.owned.Go(func() { ts.load(t) })
+	}
+	return t, nil
+}
+
+// start runs f in a goroutine that Close waits for; false when it is too late.
+func (ts *Tenants) start(f func()) bool {
+	ts.mu.RLock()
+	defer ts.mu.RUnlock()
+	if ts.closed {
+		return false
+	}
+	ts.owned.Go(f)
+	return true
+}
+
+// drop gives up a living tenant and remembers its last state. Its next user loads it.
+func (ts *Tenants) drop(t *tenant) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.slots[t.id] == t {
+		delete(ts.slots, t.id)
+		ts.last[t.id] = t.state.Load()
+	}
+}

@@ -1,0 +1,84 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/klinke-authz/klinke/policy"
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/server/live"
+)
+
+// Config is what a server is made of. All members are required.
+type Config struct {
+	// Tenants stay the caller's to close, after Shutdown.
+	Tenants *live.Tenants
+	// Log gets calls at debug level, and failures of the server at error level.
+	Log *slog.Logger
+	// Version is the program's, for GetServerInfo.
+	Version string
+}
+
+// Server serves the klinke.v1 services, health and reflection.
+type Server struct {
+	grpc   *grpc.Server
+	health *health
+}
+
+// New makes a server that does not listen yet.
+func New(c Config) (*Server, error) {
+	validator, err := protovalidate.New(
+		protovalidate.WithMessages(validated()...),
+		protovalidate.WithDisableLazy(),
+		protovalidate.WithFailFast(),
+	)
+	if err != nil {
+		return nil, &policy.Error{Kind: policy.Internal, Message: "the rules of the messages do not compile", Cause: err}
+	}
+	s := &Server{
+		grpc: grpc.NewServer(
+			grpc.MaxRecvMsgSize(policy.MaxRequestBytes),
+			grpc.WaitForHandlers(true),
+			grpc.ChainUnaryInterceptor(unary(c.Log, validator)...),
+			grpc.ChainStreamInterceptor(stream(c.Log)...),
+		),
+		health: newHealth(),
+	}
+	klinkev1.RegisterDecisionServiceServer(s.grpc, newDecisions(c))
+	klinkev1.RegisterDirectoryServiceServer(s.grpc, &directory{tenants: c.Tenants})
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	return s, nil
+}
+
+// Serve answers on a listener, which it closes, until Shutdown; then it returns nil. It may be called for several
+// listeners.
+func (s *Server) Serve(l net.Listener) error {
+	s.health.serving()
+	return s.grpc.Serve(l)
+}
+
+// Shutdown reports NOT_SERVING, refuses new calls and waits for those under way. When the context ends first, it ends them,
+// waits for their handlers and returns the context's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.health.stop()
+	ended := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-ended
+		return ctx.Err()
+	}
+}

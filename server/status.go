@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	validatev1 "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"buf.build/go/protovalidate"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+
+	"github.com/klinke-authz/klinke/policy"
+)
+
+// domain is the namespace of our reasons in google.rpc.ErrorInfo.
+const domain = "klinke"
+
+// wire says how a kind of error looks to callers.
+type wire struct {
+	code   codes.Code
+	reason string
+	// ours: the fault is the server's, so it is logged.
+	ours bool
+}
+
+// wireOf is the mapping. Kinds are closed and append-only; so is this.
+func wireOf(kind policy.Kind) wire {
+	switch kind {
+	case policy.Invalid:
+		return wire{codes.InvalidArgument, "INVALID", false}
+	case policy.NotFound:
+		return wire{codes.NotFound, "NOT_FOUND", false}
+	case policy.Exists:
+		return wire{codes.AlreadyExists, "EXISTS", false}
+	case policy.Conflict:
+		return wire{codes.Aborted, "CONFLICT", false}
+	case policy.Refused:
+		return wire{codes.FailedPrecondition, "REFUSED", false}
+	case policy.TooLarge:
+		return wire{codes.InvalidArgument, "TOO_LARGE", false}
+	case policy.Unavailable:
+		return wire{codes.Unavailable, "UNAVAILABLE", true}
+	case policy.Gone:
+		return wire{codes.OutOfRange, "GONE", false}
+	case policy.Damaged:
+		return wire{codes.DataLoss, "DAMAGED", true}
+	case policy.Format:
+		return wire{codes.Internal, "FORMAT", true}
+	case policy.Locked:
+		return wire{codes.Unavailable, "LOCKED", true}
+	case policy.Internal:
+	}
+	return wire{codes.Internal, "INTERNAL", true}
+}
+
+// statusOf turns any error of a handler into what its caller learns, and logs what it must not learn.
+func statusOf(ctx context.Context, log *slog.Logger, err error) *status.Status {
+	var e *policy.Error
+	if !errors.As(err, &e) {
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			return status.New(codes.DeadlineExceeded, "the deadline passed before the answer was ready")
+		case errors.Is(err, context.Canceled):
+			return status.New(codes.Canceled, "the call was cancelled")
+		}
+		if e = violation(err); e == nil {
+			if st, ok := status.FromError(err); ok {
+				return st
+			}
+			e = &policy.Error{Kind: policy.Internal, Message: "an unexpected error; the server's log has more", Cause: err}
+		}
+	}
+	w := wireOf(e.Kind)
+	if w.ours && (e.Cause != nil || w.code != codes.Unavailable) {
+		log.ErrorContext(ctx, "a call failed", "reason", w.reason, "field", e.Field, "message", e.Message, "cause", e.Cause)
+	}
+	info := &errdetails.ErrorInfo{Reason: w.reason, Domain: domain}
+	details := []protoadapt.MessageV1{info}
+	message := e.Message
+	if e.Field != "" {
+		message = e.Field + ": " + message
+		info.Metadata = map[string]string{"field": e.Field}
+		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+			{Field: e.Field, Description: e.Message},
+		}})
+	}
+	st := status.New(w.code, message)
+	if detailed, err := st.WithDetails(details...); err == nil {
+		return detailed
+	}
+	return st // a text that is not UTF-8 does not fit the details
+}
+
+// violation reads what the validating interceptor found, or returns nil for another error.
+func violation(err error) *policy.Error {
+	st, ok := status.FromError(err)
+	if !ok {
+		return nil
+	}
+	for _, detail := range st.Details() {
+		if vs, ok := detail.(*validatev1.Violations); ok && len(vs.GetViolations()) > 0 {
+			v := vs.GetViolations()[0]
+			return policy.Errorf(policy.Invalid, protovalidate.FieldPathString(v.GetField()), "%s", v.GetMessage())
+		}
+	}
+	return nil
+}
