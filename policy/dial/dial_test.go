@@ -145,6 +145,7 @@ func TestNormalise(t *testing.T) {
 		{"dallas", "9 1 212 555 0100", "+12125550100", national},
 		{"dallas", "9 212 555 0100", "+12125550100", national},
 		{"dallas", "1 212 555 0100", "+12125550100", national},
+		{"dallas", "5 212 555 0100", "52125550100", unknown},
 		{"dallas", "916 555 0100", "+19165550100", national},
 		{"dallas", "9 011 49 30 123456", "+4930123456", international},
 		{"dallas", "9116", "9116", unknown},
@@ -268,6 +269,18 @@ func TestNumberTypesRefine(t *testing.T) {
 	} {
 		if got := plan(t, c.model, sites()).Normalise(c.site, c.raw); got.Type != c.kind {
 			t.Errorf("%s: %s %q = %v, want %v", c.name, c.site, c.raw, got.Type, c.kind)
+		}
+	}
+}
+
+// In a Canadian vendor's model, "+1: national" is said of Canada; the USA has the code but is another country.
+func TestNeighboursOfOneCode(t *testing.T) {
+	m := without(entry("+1", national))
+	m.DefaultRegion = "CA"
+	p := plan(t, m, sites())
+	for raw, want := range map[string]klinkev1.NumberType{"416 555 0100": national, "212 555 0100": international, "876 555 1234": international} {
+		if got := p.Normalise("toronto", raw); got.Type != want {
+			t.Errorf("%s = %v, want %v", raw, got.Type, want)
 		}
 	}
 }
