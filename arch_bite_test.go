@@ -124,8 +124,8 @@ func f() {
 		{"dependencies are explained", map[string]string{
 			"go.mod":                         "module m\nrequire x.org/one v1.0.0\nrequire (\n\tx.org/two v1.0.0\n\tx.org/two/v2 v2.0.0 // indirect\n\tx.org/three v1.0.0\n)",
 			"a/a.go":                         "package a\nimport (\n\"x.org/one\"\n\"x.org/two/v2/deep\"\n)",
-			"docs/decisions/dependencies.md": "| `x.org/one` | why |",
-		}, []string{"x.org/two/v2 is imported"}},
+			"docs/decisions/dependencies.md": "# Dependencies\n\n| `x.org/one` | why |\n| `x.org/three` | why |\n",
+		}, []string{"x.org/two/v2 is imported", "explains x.org/three"}},
 		{"tests say what they promise", map[string]string{
 			"a/a_test.go": "// This promises.\npackage a", "a/b_test.go": "package a\n\nimport \"testing\"\n\n// This promises.\n\nfunc TestB() {}",
 			"a/c_test.go": "//go:build linux\n\npackage a\n\n// TestC is c.\nfunc TestC() {}",

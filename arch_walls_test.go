@@ -210,8 +210,14 @@ func unexplainedDependencies(h *house) []string {
 	}
 	var broken []string
 	for _, m := range modules {
-		if direct[m] && !strings.Contains(h.texts[page], "`"+m+"`") {
+		if direct[m] && !strings.Contains(h.texts[page], "\n| `"+m+"` |") {
 			broken = append(broken, fmt.Sprintf("%s is imported: say in %s what for, what else was looked at and whether it is kept up", m, page))
+		}
+	}
+	for line := range strings.Lines(h.texts[page]) {
+		row, isRow := strings.CutPrefix(line, "| `")
+		if m, _, _ := strings.Cut(row, "`"); isRow && !direct[m] {
+			broken = append(broken, fmt.Sprintf("%s explains %s, which nothing imports", page, m))
 		}
 	}
 
