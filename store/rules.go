@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
@@ -107,4 +108,72 @@ func NewLineage() string {
 	var b [10]byte
 	rand.Read(b[:]) // never fails, by its contract
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+// HasTenant is the Exists of a tenant.
+func HasTenant(id string) *policy.Error {
+	return policy.Errorf(policy.Exists, "tenant", "there is a tenant %q already", id)
+}
+
+// CheckEntries returns Invalid for no entry, or one that CheckEntry refuses.
+func CheckEntries(entries []*klinkev1.Entry) error {
+	if len(entries) == 0 {
+		return policy.Errorf(policy.Invalid, "entries", "there is nothing to append")
+	}
+	for _, e := range entries {
+		if err := CheckEntry(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckModel returns Invalid for a model without a name, or with one that is too long.
+func CheckModel(m *klinkev1.Model) error {
+	if n := len(m.GetName()); n == 0 || n > policy.MaxIDBytes {
+		return policy.Errorf(policy.Invalid, "model.name", "a model's name has 1 to %d bytes, not %d", policy.MaxIDBytes, n)
+	}
+	return nil
+}
+
+// NoModel is the NotFound of a model, or of one of its versions (0 for any).
+func NoModel(name string, version uint32) *policy.Error {
+	if version == 0 {
+		return policy.Errorf(policy.NotFound, "model", "there is no model %q", name)
+	}
+	return policy.Errorf(policy.NotFound, "model", "there is no version %d of a model %q", version, name)
+}
+
+// CheckCompaction returns Invalid for a compaction that no tenant can have.
+func CheckCompaction(c Compaction) error {
+	if c.At == 0 || c.Chunks == nil {
+		return policy.Errorf(policy.Invalid, "at", "a checkpoint has a position and a content")
+	}
+	if c.Floor > c.At {
+		return policy.Errorf(policy.Invalid, "floor", "the floor %d is above the checkpoint at %d", c.Floor, c.At)
+	}
+	return nil
+}
+
+// CheckChunk returns Invalid for a chunk that is too long.
+func CheckChunk(chunk []byte) error {
+	if len(chunk) > ChunkBytes {
+		return policy.Errorf(policy.Invalid, "chunks", "a chunk has at most %d bytes, not %d", ChunkBytes, len(chunk))
+	}
+	return nil
+}
+
+// NoCheckpointAt is the Invalid of a checkpoint at a position that has no entry or is below the present checkpoint.
+func NoCheckpointAt(at Position) *policy.Error {
+	return policy.Errorf(policy.Invalid, "at", "%d is not an entry above the floor and the present checkpoint", at)
+}
+
+// Overtaken is the Conflict of a checkpoint when a newer one came while it was made.
+func Overtaken(present, at Position) *policy.Error {
+	return policy.Errorf(policy.Conflict, "at", "a checkpoint at %d came while the one at %d was made", present, at)
+}
+
+// Remembers says whether a request id of an entry of one time must be kept in a tenant whose newest entry has the other.
+func Remembers(newest, entry time.Time) bool {
+	return newest.Sub(entry) <= RequestWindow
 }
