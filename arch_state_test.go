@@ -17,6 +17,7 @@ func constantCalls() []string {
 	return []string{
 		"errors.New", "fmt.Errorf", "[]byte", "crc32.MakeTable", "regexp.MustCompile", "strings.NewReplacer", "strings.Fields", "strings.Split",
 		"time.FixedZone", "time.Unix", "time.Date", "math.Inf", "math.NaN", "reflect.TypeFor", "reflect.TypeOf",
+		"rapid.SampledFrom",
 	}
 }
 
