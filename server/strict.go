@@ -137,7 +137,10 @@ func strictStruct(field string, s *structpb.Struct) *policy.Error {
 	}
 	for name, v := range s.GetFields() {
 		if err := strictValue(v); err != nil {
-			return below(field+"."+name, err)
+			if err = below(name, err); field != "" {
+				err = below(field, err)
+			}
+			return err
 		}
 	}
 	return nil
