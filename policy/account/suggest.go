@@ -28,14 +28,14 @@ func clip(s string) string {
 	return s
 }
 
-// nearest returns the known word with the fewest typing mistakes, "" when more than a third of the word is wrong.
+// nearest returns the known word with the fewest typing mistakes, "" when more than about a third of each is wrong.
 func nearest(word string, known []string) string {
-	best, least := "", max(1, len(word)/3)+1
+	best, least := "", len(word)
 	for _, k := range known {
 		if len(word) > 64 || len(k) > 64 {
 			continue
 		}
-		if d := mistakes(word, k); d < least && d < len(k) {
+		if d := mistakes(word, k); d < least && d <= (max(len(word), len(k))+1)/3 {
 			best, least = k, d
 		}
 	}
