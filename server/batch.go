@@ -39,7 +39,7 @@ func (d *decisions) BatchCheck(ctx context.Context, in *klinkev1.BatchCheckReque
 			return nil, ctx.Err()
 		}
 		a.question = question(in, item)
-		decision, settled := s.Snapshot.Emergency(&a.question)
+		decision, settled := a.emergency(s)
 		if !settled {
 			err := prepareItem(a, s, item)
 			if err != nil {

@@ -49,6 +49,17 @@ func (d *decisions) give(a *asking) {
 
 func (a *asking) number(site, raw string) dial.Number { return a.numbers.normalise(a.plan, site, raw) }
 
+// emergency is stage 0 at a state.
+func (a *asking) emergency(s *live.State) (policy.Decision, bool) {
+	decision, settled := s.Snapshot.Emergency(&a.question)
+	if settled {
+		a.plan = s.Snapshot.Plan()
+		// The request must be this question's when it is answered. Prepare settles stage 0 first, so it cannot fail here.
+		_ = s.Snapshot.Prepare(&a.request, &a.question, a.normalise)
+	}
+	return decision, settled
+}
+
 // prepare is stage 1.
 func (a *asking) prepare(s *live.State) error {
 	if err := strictQuestion(&a.question); err != nil {

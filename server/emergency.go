@@ -42,7 +42,7 @@ func mayBeEmergency(q *policy.Question) bool {
 // regions. Nil when the question is no emergency call.
 func (d *decisions) lastResort(tenant string, a *asking) *klinkev1.CheckResponse {
 	if s := d.tenants.LastKnown(tenant); s != nil {
-		if decision, settled := s.Snapshot.Emergency(&a.question); settled {
+		if decision, settled := a.emergency(s); settled {
 			return a.answer(s, decision, false)
 		}
 	}
@@ -66,7 +66,7 @@ func (d *decisions) stage0(tenant string, s *live.State, a *asking) *klinkev1.Ch
 	if s == nil {
 		return d.lastResort(tenant, a)
 	}
-	if decision, settled := s.Snapshot.Emergency(&a.question); settled {
+	if decision, settled := a.emergency(s); settled {
 		return a.answer(s, decision, false)
 	}
 	return nil

@@ -1,0 +1,180 @@
+// These benchmarks say what the server adds to a call: over loopback TCP, (a) a bare echo, (b) the same interceptors and
+// messages with a constant answer, (c) klinke; and what a handler costs without the wire. The rounds of (a), (b) and (c)
+// take turns within one run, since the machine's mood changes between runs.
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/klinke-authz/klinke/policy"
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+)
+
+// constant answers without thinking.
+type constant struct {
+	klinkev1.UnimplementedDecisionServiceServer
+	check *klinkev1.CheckResponse
+	batch *klinkev1.BatchCheckResponse
+}
+
+func (c *constant) Check(context.Context, *klinkev1.CheckRequest) (*klinkev1.CheckResponse, error) {
+	return c.check, nil
+}
+
+func (c *constant) BatchCheck(context.Context, *klinkev1.BatchCheckRequest) (*klinkev1.BatchCheckResponse, error) {
+	return c.batch, nil
+}
+
+// serveConstant starts a server of constant answers behind some interceptors.
+func serveConstant(b *testing.B, answers *constant, chain ...grpc.UnaryServerInterceptor) klinkev1.DecisionServiceClient {
+	b.Helper()
+	s := grpc.NewServer(grpc.MaxRecvMsgSize(policy.MaxRequestBytes), grpc.WaitForHandlers(true), grpc.ChainUnaryInterceptor(chain...))
+	klinkev1.RegisterDecisionServiceServer(s, answers)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() { _ = s.Serve(l) })
+	b.Cleanup(func() { s.Stop(); served.Wait() })
+	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = conn.Close() })
+	return klinkev1.NewDecisionServiceClient(conn)
+}
+
+func batchOf50(t testing.TB) *klinkev1.BatchCheckRequest {
+	in := listen(t, "anna", "anna")
+	batch := &klinkev1.BatchCheckRequest{Tenant: "acme", Subject: in.GetSubject(), Action: in.GetAction()}
+	for i := range 50 {
+		r := listen(t, "anna", []string{"anna", "bert"}[i%2]).GetResource()
+		r.Id = fmt.Sprintf("rec-%d", i)
+		batch.Evaluations = append(batch.Evaluations, &klinkev1.BatchItem{Resource: r})
+	}
+	return batch
+}
+
+func BenchmarkWire(b *testing.B) {
+	h := world(b)
+	check, batch := listen(b, "anna", "anna"), batchOf50(b)
+	batched, err := h.decisions.BatchCheck(context.Background(), batch)
+	if err != nil {
+		b.Fatal(err)
+	}
+	answers := &constant{check: h.check(b, check), batch: batched}
+	validator, err := protovalidate.New()
+	if err != nil {
+		b.Fatal(err)
+	}
+	clients := []klinkev1.DecisionServiceClient{
+		serveConstant(b, answers),
+		serveConstant(b, answers, unary(slog.New(slog.NewTextHandler(h.log, nil)), validator)...),
+		h.decisions,
+	}
+	one := func(c klinkev1.DecisionServiceClient) error {
+		_, err := c.Check(context.Background(), check)
+		return err
+	}
+	fifty := func(c klinkev1.DecisionServiceClient) error {
+		_, err := c.BatchCheck(context.Background(), batch)
+		return err
+	}
+	for _, c := range []struct {
+		name     string
+		inFlight int
+		call     func(klinkev1.DecisionServiceClient) error
+	}{
+		{"check/in_flight=64", 64, one},
+		{"check/in_flight=1", 1, one},
+		{"batch50/in_flight=16", 16, fifty},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			const rounds = 9
+			var rates [3][]float64
+			for range rounds {
+				for i, client := range clients {
+					rates[i] = append(rates[i], rate(b, max(1, b.N/rounds), c.inFlight, func() error { return c.call(client) }))
+				}
+			}
+			var ba, cb []float64
+			for i := range rounds {
+				ba = append(ba, rates[1][i]/rates[0][i])
+				cb = append(cb, rates[2][i]/rates[1][i])
+			}
+			b.ReportMetric(median(rates[2]), "calls/s")
+			b.ReportMetric(median(ba), "b/a")
+			b.ReportMetric(median(cb), "c/b")
+		})
+	}
+}
+
+// rate is how many calls a second so many callers make.
+func rate(b *testing.B, calls, inFlight int, call func() error) float64 {
+	b.Helper()
+	var n atomic.Int64
+	var all sync.WaitGroup
+	begun := time.Now()
+	for range inFlight {
+		all.Go(func() {
+			for n.Add(1) <= int64(calls) {
+				if err := call(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return float64(calls) / time.Since(begun).Seconds()
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+func BenchmarkHandler(b *testing.B) {
+	h := world(b)
+	d := newDecisions(Config{Tenants: h.tenants, Log: slog.New(slog.DiscardHandler)})
+	b.Run("check", func(b *testing.B) {
+		in := listen(b, "anna", "anna")
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := d.Check(context.Background(), in); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("check_number", func(b *testing.B) {
+		in := dials(b, "anna", "030 123456")
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := d.Check(context.Background(), in); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("batch50", func(b *testing.B) {
+		in := batchOf50(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := d.BatchCheck(context.Background(), in); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
