@@ -84,7 +84,10 @@ func (e *Encoder) put(r *klinkev1.Record) error {
 
 // plant adds the departments or roles that waited, those above first: what is cut into documents must stay in that order.
 func (e *Encoder) plant() error {
-	slices.SortStableFunc(e.tree, byKey)
+	if twice := sortByKey(e.tree); twice != nil {
+		id, _ := above(twice)
+		return policy.Errorf(policy.Invalid, "record", "%q is put twice", id)
+	}
 	sorted, circle := parentsFirst(e.tree, func(r *klinkev1.Record) *klinkev1.Record { return r })
 	if circle != nil {
 		id, _ := above(*circle)
@@ -122,12 +125,9 @@ func (e *Encoder) flush() error {
 		}
 	}
 	e.wrote = true
-	slices.SortStableFunc(e.doc, byKey)
-	for i, r := range e.doc {
-		if i > 0 && byKey(e.doc[i-1], r) == 0 {
-			kind, parts := policy.RecordKey(r)
-			return policy.Errorf(policy.Invalid, "record", "%v %q is put twice", kind, parts)
-		}
+	if twice := sortByKey(e.doc); twice != nil {
+		kind, parts := policy.RecordKey(twice)
+		return policy.Errorf(policy.Invalid, "record", "%v %q is put twice", kind, parts)
 	}
 	g := gather(e.doc)
 	g.write(o)
@@ -157,12 +157,30 @@ func (e *Encoder) Close() error {
 	return nil
 }
 
-// byKey orders records by kind and then by the parts of their keys.
-func byKey(a, b *klinkev1.Record) int {
-	ka, pa := policy.RecordKey(a)
-	kb, pb := policy.RecordKey(b)
-	if ka != kb {
-		return int(ka) - int(kb)
+// sortByKey orders records by kind and then by the parts of their keys. It returns one whose key stands twice, if any.
+func sortByKey(rs []*klinkev1.Record) (twice *klinkev1.Record) {
+	type keyed struct {
+		kind   klinkev1.RecordKind
+		parts  []string
+		record *klinkev1.Record
 	}
-	return slices.Compare(pa, pb)
+	compare := func(a, b keyed) int {
+		if a.kind != b.kind {
+			return int(a.kind) - int(b.kind)
+		}
+		return slices.Compare(a.parts, b.parts)
+	}
+	ks := make([]keyed, len(rs))
+	for i, r := range rs {
+		kind, parts := policy.RecordKey(r)
+		ks[i] = keyed{kind, parts, r}
+	}
+	slices.SortFunc(ks, compare)
+	for i, k := range ks {
+		if i > 0 && compare(ks[i-1], k) == 0 {
+			twice = k.record
+		}
+		rs[i] = k.record
+	}
+	return twice
 }
