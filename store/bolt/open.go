@@ -69,6 +69,14 @@ func look(path string) error {
 	defer db.Close()
 	return readTx(db, func(tx *bbolt.Tx) error {
 		_, _, err := identify(tx)
+		if err == nil {
+			// Opening for writing follows all page numbers, in a goroutine of bbolt's in which a wrong one would end the
+			// process. Here it is an error.
+			err = tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+				b.Stats()
+				return nil
+			})
+		}
 		return err
 	})
 }
@@ -105,8 +113,10 @@ func openForWriting(path string) (db *bbolt.DB, last store.Position, err error) 
 	}()
 	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: lockWait,
-		// The list of free pages is kept in the file, so that opening need not read all of it.
-		FreelistType: bbolt.FreelistMapType,
+		// A list of free pages in the file would be written by every commit: after a bulk load that is longer than all the
+		// rest of a small one. So opening makes the list anew, from all pages in use.
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
 			file = f

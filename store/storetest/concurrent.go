@@ -26,7 +26,7 @@ import (
 //  6. tenants that come and go disturb nobody, and their lineages are new;
 //  7. all this still holds after reopening.
 func concurrent(t *testing.T, p *Place) {
-	const tenants, writers, appends = 4, 3, 40
+	const tenants, writers, appends = 4, 3, 25
 	var histories []*history
 	var edits, reads sync.WaitGroup
 	done := make(chan struct{})
