@@ -1,0 +1,188 @@
+package policy
+
+import (
+	"hash/maphash"
+	"slices"
+)
+
+// edge is one line from a subject into the directory: what kind of thing, and its dense number. A class is a sorted list
+// of edges. Dense numbers never leave the snapshot.
+type edge uint32
+
+const (
+	edgeApp        = edge(iota+1) << 28 // the subject is an app, so `everybody` does not reach it
+	edgeFlag                            // carries a superuser flag
+	edgeGroup                           // direct member of a group
+	edgeDepartment                      // member of a department
+	edgeHead                            // head of a department
+	edgeRole                            // directly assigned a role, always
+	edgeTimed                           // directly assigned a role, sometimes: a number of Snapshot.timed
+	edgeCeiling                         // has a ceiling of its own: a number of Snapshot.ceilings
+	edgeLimit                           // has a limit value of its own: a number of Snapshot.limits
+	edgeObject                          // has an object grant of its own: a number of Snapshot.grants
+
+	edgeKind   = edge(0xf) << 28
+	edgeNumber = ^edgeKind
+)
+
+func (e edge) kind() edge     { return e & edgeKind }
+func (e edge) number() uint32 { return uint32(e & edgeNumber) }
+
+// foldDynamic marks a class whose roles also come from timed or conditional assignments.
+const (
+	foldDynamic = uint16(1) << 15
+	foldNumber  = foldDynamic - 1
+)
+
+// classes interns the combinations of edges that subjects share, with the number of subjects of each. It is persistent as
+// vec is. The index is a linear hash: it grows by one bucket at a time, so that no edit is slow.
+type classes struct {
+	seed    uint64
+	pages   vec[*classPage]
+	buckets vec[uint32] // number+1 of the first class of a chain
+	level   uint8       // buckets number between 1<<level and 2<<level
+	n       uint32      // numbers given out
+	live    uint32
+	free    uint32 // number+1 of the first free one
+}
+
+type classPage struct {
+	owner *batch
+	edges []edge
+	end   [pageSize]uint32 // where a class's edges end
+	refs  [pageSize]uint32 // how many subjects
+	next  [pageSize]uint32 // number+1 of the chain's, or the free list's, next
+	fold  [pageSize]uint16 // the role set merged ahead, 0 for none, and foldDynamic
+}
+
+func newClasses(b *batch) classes {
+	c := classes{seed: maphash.Bytes(maphash.MakeSeed(), nil)}
+	c.buckets.push(b, 0)
+	return c
+}
+
+func (c *classes) page(n uint32) *classPage { return *c.pages.get(n / pageSize) }
+
+func (c *classes) edges(n uint32) []edge {
+	p, i := c.page(n), n%pageSize
+	if i == 0 {
+		return p.edges[:p.end[0]]
+	}
+	return p.edges[p.end[i-1]:p.end[i]]
+}
+
+func (c *classes) fold(n uint32) uint16 { return c.page(n).fold[n%pageSize] }
+func (c *classes) refs(n uint32) uint32 { return c.page(n).refs[n%pageSize] }
+
+func (c *classes) own(b *batch, n uint32) *classPage {
+	p := c.page(n)
+	if p.owner != b {
+		q := *p
+		q.owner, q.edges = b, slices.Clone(p.edges)
+		p = &q
+		*c.pages.edit(b, n/pageSize) = p
+	}
+	return p
+}
+
+func (c *classes) hash(edges []edge) uint64 {
+	h := c.seed
+	for _, e := range edges {
+		h = (h ^ uint64(e)) * 0x9fb21c651e98df25
+		h ^= h >> 32
+	}
+	return h
+}
+
+func (c *classes) bucket(h uint64) uint32 {
+	if i := uint32(h & (2<<c.level - 1)); i < c.buckets.len() {
+		return i
+	}
+	return uint32(h & (1<<c.level - 1))
+}
+
+// intern counts one more subject in the class of these sorted edges and returns its number; fresh when it is new, and
+// then not folded yet.
+func (c *classes) intern(b *batch, edges []edge) (n uint32, fresh bool) {
+	at := c.bucket(c.hash(edges))
+	for i := *c.buckets.get(at); i != 0; i = c.page(i - 1).next[(i-1)%pageSize] {
+		if slices.Equal(c.edges(i-1), edges) {
+			c.own(b, i-1).refs[(i-1)%pageSize]++
+			return i - 1, false
+		}
+	}
+	if c.free != 0 {
+		n = c.free - 1
+		c.free = c.page(n).next[n%pageSize]
+	} else {
+		n = c.n
+		c.n++
+		if n%pageSize == 0 {
+			c.pages.push(b, &classPage{owner: b})
+		}
+	}
+	p, i := c.own(b, n), n%pageSize
+	c.setEdges(p, i, edges)
+	p.refs[i], p.fold[i] = 1, 0
+	p.next[i] = *c.buckets.get(at)
+	*c.buckets.edit(b, at) = n + 1
+	c.live++
+	if c.live > 2*c.buckets.len() {
+		c.grow(b)
+	}
+	return n, true
+}
+
+func (c *classes) setEdges(p *classPage, i uint32, edges []edge) {
+	from := uint32(0)
+	if i > 0 {
+		from = p.end[i-1]
+	}
+	to := p.end[i]
+	p.edges = slices.Replace(p.edges, int(from), int(to), edges...)
+	for j := i; j < pageSize; j++ {
+		p.end[j] += uint32(len(edges)) - (to - from) // ends never fall: free and unused numbers have no edges
+	}
+}
+
+// add counts one more subject in a class that has some.
+func (c *classes) add(b *batch, n uint32) { c.own(b, n).refs[n%pageSize]++ }
+
+// release counts one subject less; the last one frees the number.
+func (c *classes) release(b *batch, n uint32) {
+	p, i := c.own(b, n), n%pageSize
+	if p.refs[i]--; p.refs[i] > 0 {
+		return
+	}
+	link := c.buckets.edit(b, c.bucket(c.hash(c.edges(n))))
+	for *link != n+1 {
+		link = &c.own(b, *link-1).next[(*link-1)%pageSize]
+	}
+	*link = p.next[i]
+	c.setEdges(p, i, nil)
+	p.fold[i] = 0
+	p.next[i], c.free = c.free, n+1
+	c.live--
+}
+
+// grow adds one bucket and moves to it what now belongs there.
+func (c *classes) grow(b *batch) {
+	added := c.buckets.push(b, 0)
+	if added == 2<<c.level-1 {
+		defer func() { c.level++ }()
+	}
+	split := added - 1<<c.level
+	i := *c.buckets.get(split)
+	var keep, move uint32
+	for i != 0 {
+		n := i - 1
+		p := c.own(b, n)
+		i = p.next[n%pageSize]
+		if uint32(c.hash(c.edges(n))&(2<<c.level-1)) == added {
+			p.next[n%pageSize], move = move, n+1
+		} else {
+			p.next[n%pageSize], keep = keep, n+1
+		}
+	}
+	*c.buckets.edit(b, split), *c.buckets.edit(b, added) = keep, move
+}

@@ -1,0 +1,267 @@
+package policy
+
+import (
+	"slices"
+
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+)
+
+// test asks one test of section 4.2 about a frame. A fact that was not sent fails its test and is noted.
+func (a *asker) test(t *test, q *frame) bool {
+	if q.about && t.factual() {
+		return true
+	}
+	switch t.kind {
+	case testIs:
+		return a.is(t, q)
+	case testAbsent:
+		return a.fact(q, t.attr).state == factAbsent
+	case testValue:
+		return a.value(t, q)
+	case testWithin:
+		f := a.fact(q, t.attr)
+		if f.state != factPresent {
+			return false
+		}
+		limited, within := a.limit(q.p, t.no, f.text)
+		return within || !limited && !t.strict
+	case testMemberOf:
+		f := a.fact(q, t.attr)
+		return slices.ContainsFunc(f.list, func(g string) bool { return a.inGroup(q.p, g) })
+	case testSameGroup:
+		return a.sameGroup(t, q)
+	case testDepartmentOf, testAbove, testBelow, testSameRole, testHolds:
+		var other person
+		if !a.named(&other, t, q) {
+			return false
+		}
+		switch t.kind {
+		case testDepartmentOf:
+			return a.department(&other, q.p)
+		case testAbove:
+			return a.below(&other, q.p)
+		case testBelow:
+			return a.below(q.p, &other)
+		case testSameRole:
+			return a.sameRole(q.p, &other)
+		}
+		for _, name := range t.names {
+			if no := a.s.roleNo.get(0, name); no != nil && a.holds(&other, *no) {
+				return true
+			}
+		}
+		return false
+	case testListed:
+		f := a.fact(q, t.attr)
+		return f.state == factPresent && a.s.lists[t.no].contains(f.text)
+	case testNumberClass:
+		f := a.fact(q, t.attr)
+		return f.state == factPresent && !f.special && f.number > 0 && t.mask>>f.number&1 == 1
+	case testSetting:
+		v := a.s.setting(t.no, q.typ.no, q.field)
+		if t.least {
+			return slices.Index(a.s.model.settings[t.no].values, v) >= int(t.rank)
+		}
+		return slices.Contains(t.names, v)
+	case testPermission, testAllowed:
+		return a.ask(t, q)
+	case testSchedule:
+		return a.within(t.sched)
+	case testWhen:
+		return a.conditionOn(t.cond, q) == yes
+	case testAny:
+		for _, x := range t.sub {
+			if a.test(x, q) {
+				return true
+			}
+		}
+		return false
+	case testAll:
+		for _, x := range t.sub {
+			if !a.test(x, q) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// fact returns a fact of the frame, noting one that was not sent.
+func (a *asker) fact(q *frame, at attr) fact {
+	if at.no == attrID {
+		if q.id == "" {
+			return fact{}
+		}
+		space, id := idSubject(q.id)
+		return fact{state: factPresent, text: id, space: space}
+	}
+	if at.no < len(q.facts) {
+		f := q.facts[at.no]
+		if f.state == factUnknown && q.typ == a.r.typ {
+			a.unknown |= 1 << at.no
+		}
+		return f
+	}
+	if q.typ.attrs[at.no].optional {
+		return fact{state: factAbsent}
+	}
+	return fact{}
+}
+
+// idSubject reads a resource's identifier that is a user's: bare, or written `user:ID` or `app:ID`.
+func idSubject(id string) (byte, string) {
+	const n = len("user:")
+	switch {
+	case len(id) > n && id[:n] == "user:":
+		return spaceUser, id[n:]
+	case len(id) > n-1 && id[:n-1] == "app:":
+		return spaceApp, id[n-1:]
+	}
+	return spaceUser, id
+}
+
+func (a *asker) is(t *test, q *frame) bool {
+	f := a.fact(q, t.attr)
+	if f.state != factPresent {
+		return false
+	}
+	if t.by >= 0 {
+		values := a.s.attributes.get(q.p.space, q.p.id)
+		if t.attr.no == attrID {
+			f.text = q.id
+		}
+		return values != nil && (*values)[t.by] != "" && (*values)[t.by] == f.text
+	}
+	if f.space == spaceGroup {
+		return a.inGroup(q.p, f.text)
+	}
+	return f.space == q.p.space && f.text == q.p.id
+}
+
+func (a *asker) inGroup(p *person, id string) bool {
+	no := a.s.groupNo.get(0, id)
+	return no != nil && a.reaches(p, holderGroup|holder(*no))
+}
+
+func (a *asker) value(t *test, q *frame) bool {
+	if t.attr.no == attrContext {
+		v, ok := a.r.context[t.attr.name]
+		return ok && slices.ContainsFunc(t.values, func(x scalar) bool { return x.equals(v) })
+	}
+	f := a.fact(q, t.attr)
+	if f.state == factUnknown {
+		return false
+	}
+	if t.attr.no == attrID {
+		f.text = q.id
+	}
+	for i := range t.values {
+		x := &t.values[i]
+		switch {
+		case x.null:
+			if f.state == factAbsent {
+				return true
+			}
+		case f.state == factAbsent:
+		case x.isBit:
+			if t.attr.kind == klinkev1.AttributeKind_ATTRIBUTE_KIND_BOOL && f.bit == x.bit {
+				return true
+			}
+		case f.text == x.text:
+			return true
+		}
+	}
+	return false
+}
+
+// named finds the person whom a test's fact names. A group or an unknown person fails the test.
+func (a *asker) named(p *person, t *test, q *frame) bool {
+	f := a.fact(q, t.attr)
+	if f.state != factPresent || f.space == spaceGroup {
+		return false
+	}
+	p.other = true
+	return a.find(p, who{f.space, f.text})
+}
+
+func (a *asker) sameGroup(t *test, q *frame) bool {
+	if t.limit {
+		if limited, _ := a.limit(q.p, t.no, ""); !limited {
+			return true // who has no such limit is not limited, as with `within`
+		}
+	}
+	var other person
+	if !a.named(&other, t, q) {
+		return false
+	}
+	for i := -1; i < len(q.p.edges); i++ {
+		x := a.stand(q.p, i)
+		if x == nil {
+			continue
+		}
+		for _, h := range x.reach {
+			if h.kind() != holderGroup || !a.reaches(&other, h) {
+				continue
+			}
+			if !t.limit {
+				return true
+			}
+			if _, within := a.limit(q.p, t.no, (*a.s.groups.get(h.number())).id); within {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ask asks about another permission, of the resource that the test says.
+func (a *asker) ask(t *test, q *frame) bool {
+	p := t.perm
+	if t.self {
+		p = q.perm
+	}
+	typ := &a.s.model.types[a.s.model.perms[t.perm].typ]
+	next := frame{p: q.p, perm: p, typ: typ}
+	switch {
+	case t.on.kind == onID:
+		next.id = t.on.id
+	case t.on.kind == onOwn && typ == q.typ:
+		next.id, next.facts, next.about, next.field = q.id, q.facts, q.about, q.field
+	case t.on.kind == onOwn || q.about:
+		next.id, next.about = "*", true
+	case t.on.kind == onAttr:
+		f := a.fact(q, attr{no: t.on.attr})
+		if f.state != factPresent {
+			return false
+		}
+		if next.id = f.text; t.on.attr == attrID {
+			next.id = q.id
+		}
+	case t.on.kind == onEach:
+		f := a.fact(q, attr{no: t.on.attr})
+		for i := range f.records {
+			r := &f.records[i]
+			if r.typ != typ {
+				return false
+			}
+			next.id, next.facts = r.id, r.facts
+			if !a.askOne(t, &next) {
+				return false
+			}
+		}
+		return len(f.records) > 0
+	}
+	return a.askOne(t, &next)
+}
+
+func (a *asker) askOne(t *test, q *frame) bool {
+	switch {
+	case t.kind == testAllowed:
+		return a.rule(q).Allow
+	case t.least:
+		rank, ok := a.level(q.p, q.perm, nil)
+		return ok && rank >= t.rank
+	}
+	return a.passes(q)
+}

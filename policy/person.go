@@ -1,0 +1,256 @@
+package policy
+
+import (
+	"slices"
+)
+
+// person is a subject as a decision sees him: the asking one, the acting app, or one whom a fact names.
+type person struct {
+	who
+	edges    []edge
+	fold     uint16
+	inactive bool
+	other    bool // named by a fact: his conditional assignments do not count, since the question's context is not his
+	// What conditions came to, so that each is asked once.
+	asked  [MaxConditional]uint32 // numbers of Snapshot.timed, plus one
+	answer [MaxConditional]truth
+}
+
+// truth is what a condition came to.
+type truth uint8
+
+const (
+	no truth = iota
+	yes
+	failed // it could not be evaluated
+)
+
+// find looks a subject up.
+func (a *asker) find(p *person, w who) bool {
+	row := a.s.subjects.get(w.space, w.id)
+	if row == nil {
+		return false
+	}
+	n := row.bits & subjectClass
+	p.who, p.inactive = w, row.bits&subjectInactive != 0
+	p.edges, p.fold = a.s.classes.edges(n), a.s.classes.fold(n)
+	return true
+}
+
+func (p *person) has(e edge) bool {
+	_, ok := slices.BinarySearch(p.edges, e)
+	return ok
+}
+
+// stand returns what a person stands on by his i-th edge, or by being somebody at all when i is -1; nil for nothing, also
+// when the edge does not exist at this moment.
+func (a *asker) stand(p *person, i int) *entity {
+	if i < 0 {
+		if p.space == spaceApp {
+			return nil
+		}
+		return a.s.everybody
+	}
+	e := p.edges[i]
+	if e.kind() == edgeTimed && !a.active(p, e.number()) {
+		return nil
+	}
+	return a.s.entityOf(e)
+}
+
+// active says whether a timed assignment exists now.
+func (a *asker) active(p *person, number uint32) bool {
+	t := a.s.timed.get(number)
+	if t.from > a.now {
+		a.expires(t.from)
+		return false
+	}
+	if t.until != 0 {
+		if a.now >= t.until {
+			return false
+		}
+		a.expires(t.until)
+	}
+	if !a.within(t.sched) {
+		return false
+	}
+	if t.cond == nil {
+		return true
+	}
+	if p.other {
+		return false
+	}
+	return a.given(a.remember(p, number, t.cond)) == yes
+}
+
+// remember asks an assignment's condition once for each decision.
+func (a *asker) remember(p *person, number uint32, c *condition) truth {
+	for i, asked := range p.asked {
+		switch asked {
+		case number + 1:
+			return p.answer[i]
+		case 0:
+			p.asked[i], p.answer[i] = number+1, a.condition(c)
+			return p.answer[i]
+		}
+	}
+	return a.condition(c)
+}
+
+// given notes that what a failed condition guards cannot be told, which matters under `lowest`.
+func (a *asker) given(t truth) truth {
+	if t == failed && a.s.lowest {
+		a.failed = true
+	}
+	return t
+}
+
+// within says whether now is inside a schedule; nil is always.
+func (a *asker) within(s *schedule) bool {
+	if s == nil {
+		return true
+	}
+	inside, next := s.at(a.at)
+	if !next.IsZero() {
+		a.expires(next.UnixNano())
+	}
+	return inside
+}
+
+// reaches says whether a holder means a person.
+func (a *asker) reaches(p *person, h holder) bool {
+	for i := -1; i < len(p.edges); i++ {
+		if x := a.stand(p, i); x != nil {
+			if _, ok := slices.BinarySearch(x.reach, h); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holds says whether a person has a role by any route, before inclusion.
+func (a *asker) holds(p *person, role uint32) bool {
+	for i := -1; i < len(p.edges); i++ {
+		x := a.stand(p, i)
+		if x == nil {
+			continue
+		}
+		if _, ok := slices.BinarySearch(a.s.sets.at.get(x.set).roles, role); ok {
+			return true
+		}
+		for _, no := range x.timed {
+			if a.s.timed.get(no).role == role && a.active(p, no) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// below says whether a person holds, by any route, a role strictly below one that another holds.
+func (a *asker) below(p, above *person) bool {
+	for i := -1; i < len(p.edges); i++ {
+		x := a.stand(p, i)
+		if x == nil {
+			continue
+		}
+		for _, r := range a.s.sets.at.get(x.set).roles {
+			if a.under(r, above) {
+				return true
+			}
+		}
+		for _, no := range x.timed {
+			if a.active(p, no) && a.under(a.s.timed.get(no).role, above) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// under says whether a role is strictly below one that a person holds.
+func (a *asker) under(role uint32, above *person) bool {
+	for up := (*a.s.roles.get(role)).parent; up != 0; up = (*a.s.roles.get(up - 1)).parent {
+		if a.holds(above, up-1) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameRole says whether two persons share a directly assigned role.
+func (a *asker) sameRole(p, q *person) bool {
+	for i, e := range p.edges {
+		if e.kind() != edgeRole && e.kind() != edgeTimed || a.stand(p, i) == nil {
+			continue
+		}
+		for j, f := range q.edges {
+			if (f.kind() == edgeRole || f.kind() == edgeTimed) && a.s.stand(e) == a.s.stand(f) && a.stand(q, j) != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// department says whether one person is a member of a department that is another's, below it, or led by him.
+func (a *asker) department(member, of *person) bool {
+	for _, e := range member.edges {
+		if e.kind() != edgeDepartment {
+			continue
+		}
+		for n := e.number() + 1; n != 0; n = (*a.s.departments.get(n - 1)).parent {
+			if of.has(edgeDepartment|edge(n-1)) || of.has(edgeHead|edge(n-1)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// limit says whether a person has a limit of a name, and whether a value is in it: that of the most specific kind of holder
+// that reaches him and has one, all of that kind together.
+func (a *asker) limit(p *person, name uint16, value string) (limited, within bool) {
+	for _, e := range p.edges {
+		if e.kind() == edgeLimit {
+			if l := a.s.limits.get(e.number()); l.name == name {
+				limited, within = true, within || l.value == value && value != ""
+			}
+		}
+	}
+	for kind := 0; !limited && kind < 4; kind++ {
+		for i := -1; i < len(p.edges); i++ {
+			x := a.stand(p, i)
+			if x == nil || !x.limited {
+				continue
+			}
+			for _, h := range x.reach {
+				if specific(h) != kind {
+					continue
+				}
+				if b := a.s.bagOf(h); b != nil {
+					for _, l := range b.limits {
+						if l.name == name {
+							limited, within = true, within || l.value == value && value != ""
+						}
+					}
+				}
+			}
+		}
+	}
+	return limited, within
+}
+
+// specific ranks kinds of holders, the most specific first; subjects come before all of them.
+func specific(h holder) int {
+	switch h.kind() {
+	case holderGroup:
+		return 0
+	case holderRole, holderRoleBelow:
+		return 1
+	case holderDepartment, holderDepartmentBelow:
+		return 2
+	}
+	return 3
+}

@@ -1,0 +1,135 @@
+package policy
+
+import (
+	"slices"
+
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+)
+
+// take applies a chunk. Records go through the door that writes go through; the columns are checked and placed directly.
+func (r *Restorer) take(c *klinkev1.CheckpointChunk) error {
+	if r.d.s.model == nil {
+		return &Error{Kind: Damaged, Message: "the checkpoint does not begin with its header", Cause: errCheckpoint}
+	}
+	if h := c.GetHeader(); h != nil {
+		for _, f := range h.GetFlags() {
+			no, ok := r.d.s.model.flagNo[f]
+			if !ok {
+				return Errorf(Invalid, "flags", "the model declares no flag %q", f)
+			}
+			r.flags = append(r.flags, no)
+		}
+	}
+	for _, x := range c.GetRecords() {
+		if err := r.record(x); err != nil {
+			return err
+		}
+	}
+	if x := c.GetCombinations(); x != nil {
+		if err := r.combinations(x); err != nil {
+			return err
+		}
+	}
+	if x := c.GetSubjects(); x != nil {
+		return r.subjects(x)
+	}
+	return nil
+}
+
+func (r *Restorer) record(x *klinkev1.CheckpointRecord) error {
+	d := r.d
+	if s := x.GetRecord().GetSubject(); s != nil { // its attributes: the subject itself came in columns
+		w, err := subjectKey(s.GetType(), s.GetId())
+		if err != nil {
+			return err
+		}
+		values, err := d.attributes(s)
+		if err == nil {
+			d.s.attributes.put(d.b, w.space, w.id, values)
+		}
+		return err
+	}
+	if _, err := d.put(x.GetRecord()); err != nil {
+		return err
+	}
+	if len(x.GetText()) == 0 {
+		return nil
+	}
+	text := digest(x.GetText())
+	switch y := x.GetRecord().GetRecord().(type) {
+	case *klinkev1.Record_Group:
+		d.ownGroup(*d.s.groupNo.get(0, y.Group.GetId())).text = text
+	case *klinkev1.Record_Department:
+		d.ownDepartment(*d.s.departmentNo.get(0, y.Department.GetId())).text = text
+	case *klinkev1.Record_Role:
+		d.ownRole(*d.s.roleNo.get(0, y.Role.GetId())).text = text
+	}
+	return nil
+}
+
+// combinations numbers combinations of edges, which hold no subject yet.
+func (r *Restorer) combinations(x *klinkev1.CheckpointCombinations) error {
+	s := r.d.s
+	all := x.GetEdges()
+	for _, n := range x.GetLengths() {
+		if int(n) > len(all) {
+			return &Error{Kind: Damaged, Message: "a combination of the checkpoint is cut short", Cause: errCheckpoint}
+		}
+		r.edges = r.edges[:0]
+		for _, e := range all[:n] {
+			e := edge(e)
+			bound := uint32(0)
+			switch e.kind() {
+			case edgeApp:
+				bound = 1
+			case edgeFlag:
+				bound = uint32(len(r.flags))
+			case edgeGroup:
+				bound = s.groups.len()
+			case edgeDepartment, edgeHead:
+				bound = s.departments.len()
+			case edgeRole:
+				bound = s.roles.len()
+			}
+			if e.number() >= bound {
+				return &Error{Kind: Damaged, Message: "an edge of the checkpoint leads nowhere", Cause: errCheckpoint}
+			}
+			if e.kind() == edgeFlag {
+				e = edgeFlag | edge(r.flags[e.number()])
+			}
+			r.edges = append(r.edges, e)
+		}
+		all = all[n:]
+		slices.Sort(r.edges)
+		class := r.d.intern(r.edges) // counts the restorer itself in the class, until all subjects are placed
+		r.classes = append(r.classes, class)
+	}
+	return nil
+}
+
+func (r *Restorer) subjects(x *klinkev1.CheckpointSubjects) error {
+	d, s := r.d, r.d.s
+	ids, texts := x.GetIds(), x.GetTexts()
+	if len(x.GetCombinations()) != len(x.GetLengths()) || texts != nil && len(texts) != 8*len(x.GetLengths()) {
+		return &Error{Kind: Damaged, Message: "the subjects of the checkpoint are cut short", Cause: errCheckpoint}
+	}
+	for i, n := range x.GetLengths() {
+		no := x.GetCombinations()[i]
+		if n < 2 || int(n) > min(len(ids), MaxIDBytes+1) || int(no/2) >= len(r.classes) || ids[0] != spaceUser && ids[0] != spaceApp {
+			return &Error{Kind: Damaged, Message: "a subject of the checkpoint is damaged", Cause: errCheckpoint}
+		}
+		class := r.classes[no/2]
+		row := subject{bits: class | (no&1)<<31}
+		if texts != nil {
+			row.text = digest(texts[8*i:])
+		}
+		s.subjects.put(d.b, ids[0], string(ids[1:n]), row)
+		s.classes.add(d.b, class)
+		for _, e := range s.classes.edges(class) {
+			d.stand(e, 1)
+		}
+		ids = ids[n:]
+	}
+	s.count.subjects = s.subjects.n
+	return nil
+}
