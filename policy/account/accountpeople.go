@@ -116,7 +116,7 @@ func (x *accountReader) person(t klinkev1.SubjectType, subject, id string, u ent
 			out.Flags = x.names(e.value)
 			for i, item := range x.items(e.value) {
 				if slices.Contains(out.Flags[:i], item.text) {
-					x.fail(item, "the flag `%s` is said twice", item.text)
+					x.failf(item, "the flag `%s` is said twice", item.text)
 				}
 			}
 		case "attributes":

@@ -75,7 +75,7 @@ func (x *accountReader) section(key, n *node) {
 
 func (x *accountReader) headline(key, n *node) {
 	if !x.first {
-		x.fail(key, "only the first document names the %s", key.text)
+		x.failf(key, "only the first document names the %s", key.text)
 		return
 	}
 	if key.text == "tenant" {
@@ -84,7 +84,7 @@ func (x *accountReader) headline(key, n *node) {
 	}
 	x.account.Model = x.text(n)
 	if _, _, err := SplitModel(x.account.Model); err != nil && x.err == nil {
-		x.fail(n, "%s", err)
+		x.failf(n, "%s", err)
 	}
 }
 
@@ -103,7 +103,7 @@ func (x *accountReader) each(section, n *node, read func(id string, e entry) *kl
 		}
 		d := digest(section.text, e.key.text)
 		if _, twice := x.earlier[d]; twice {
-			x.fail(e.key, "`%s` stands in an earlier document, which this one would replace: write `known: true` to add to it", clip(e.key.text))
+			x.failf(e.key, "`%s` stands in an earlier document, which this one would replace: write `known: true` to add to it", clip(e.key.text))
 		}
 		x.earlier[d] = struct{}{}
 		x.add(e.key, own)
@@ -117,7 +117,7 @@ func (x *accountReader) own(body, key *node) {
 		return
 	}
 	if v, is := k.truth(); is && v {
-		x.fail(key, "`known: true` only adds: `%s` would replace what is there", key.text)
+		x.failf(key, "`known: true` only adds: `%s` would replace what is there", key.text)
 	}
 }
 
@@ -133,7 +133,7 @@ func (x *accountReader) settings(n *node) {
 		}
 		for _, e := range s.value.entries {
 			if fault := badScope(e.key.text); fault != "" {
-				x.fail(e.key, "%s", fault)
+				x.failf(e.key, "%s", fault)
 			}
 			put(e.key, s.key.text, e.key.text, x.value(e.value))
 		}
@@ -183,13 +183,13 @@ func (x *accountReader) objectGrant(n *node) {
 			p, g.Level = x.permissionLevel(e.value, "any")
 			g.Type, g.Action, _ = strings.Cut(p, ".")
 			if strings.HasPrefix(g.Action, "*") || g.Type == "*" {
-				x.fail(e.value, "a grant on one resource names one permission, no pattern")
+				x.failf(e.value, "a grant on one resource names one permission, no pattern")
 			}
 		case "on":
 			on = x.text(e.value)
 			_, g.Id, _ = strings.Cut(on, ":")
 			if fault := badName(g.Id); fault != "" {
-				x.fail(e.value, "`%s` is no resource (%s): write type:id", clip(on), fault)
+				x.failf(e.value, "`%s` is no resource (%s): write type:id", clip(on), fault)
 			}
 		case "until":
 			g.Until = x.moment(e.value)
@@ -201,7 +201,7 @@ func (x *accountReader) objectGrant(n *node) {
 	x.need(n, g.Type, "grant")
 	x.need(n, on, "on")
 	if x.err == nil && on[:strings.IndexByte(on, ':')] != g.Type {
-		x.fail(n.get("on"), "`%s` is not of the grant's type `%s`", clip(on), clip(g.Type))
+		x.failf(n.get("on"), "`%s` is not of the grant's type `%s`", clip(on), clip(g.Type))
 	}
 	x.add(n, &klinkev1.Record{Record: &klinkev1.Record_ObjectGrant{ObjectGrant: g}})
 }
@@ -262,9 +262,10 @@ func (x *accountReader) lists(n *node) {
 		for _, item := range x.items(l.value) {
 			number, prefix := strings.CutSuffix(x.text(item), "*")
 			if plain := strings.TrimPrefix(number, "+"); plain == "" || len(plain) > 15 || !digits(plain) {
-				x.fail(item, "`%s` is no number: write +4930123456 or the digits of an extension, with a * behind it for all that begin so", clip(item.text))
+				x.failf(item, "`%s` is no number: write +4930123456 or the digits of an extension, with a * behind it for all that begin so", clip(item.text))
 			}
-			x.add(item, &klinkev1.Record{Record: &klinkev1.Record_ListedNumber{ListedNumber: &klinkev1.ListedNumber{List: l.key.text, Number: number, Prefix: prefix}}})
+			listed := &klinkev1.ListedNumber{List: l.key.text, Number: number, Prefix: prefix}
+			x.add(item, &klinkev1.Record{Record: &klinkev1.Record_ListedNumber{ListedNumber: listed}})
 		}
 	}
 }

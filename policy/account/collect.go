@@ -55,7 +55,7 @@ func (c *collector) add(at *node, r *klinkev1.Record) {
 	p := placed{r, at}
 	if first, twice := c.seen[key]; twice {
 		if !proto.Equal(first.record, r) {
-			c.fail(at, "this is said differently in line %d", first.at.line)
+			c.failf(at, "this is said differently in line %d", first.at.line)
 		}
 		return
 	}
@@ -71,7 +71,7 @@ func (c *collector) changes() []*klinkev1.Change {
 		if k == klinkev1.RecordKind_RECORD_KIND_DEPARTMENT || k == klinkev1.RecordKind_RECORD_KIND_ROLE {
 			sorted, circle := parentsFirst(ps, func(p placed) *klinkev1.Record { return p.record })
 			if circle != nil {
-				c.fail(circle.at, "this is above itself")
+				c.failf(circle.at, "this is above itself")
 			}
 			ps = sorted
 		}

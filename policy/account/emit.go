@@ -18,7 +18,8 @@ const lineWidth = 116
 // word is a scalar as it stands in the file. Flows and lists are made of them.
 type word string
 
-// pair is one entry of a flow map. Its key is ready to stand in the file: a word of ours, or a quoted one; its value is a word, a []word, a []pair, or a []any of these.
+// pair is one entry of a flow map. Its key is ready to stand in the file: a word of ours, or a quoted one. Its value is a
+// word, a []word, a []pair, or a []any of these.
 type pair struct {
 	key   word
 	value any

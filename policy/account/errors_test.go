@@ -5,6 +5,7 @@ package account
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -26,9 +27,9 @@ func TestModelMistakes(t *testing.T) {
 		{"flags: [a]\nflags: [b]", "line 2, column 1: the key `flags` is said twice, first in line 1"},
 		{"combine: hihgest", "line 1, column 10: unknown setting `hihgest` (did you mean `highest`?)"},
 		{"users: {emial: text}", "line 1, column 9: unknown key `emial` (known: attributes)"},
-		{"settings: {a: {defualt: x}}", "line 1, column 16: unknown key `defualt` (did you mean `default`?)"},
+		{"settings: {a: {defaul: x}}", "line 1, column 16: unknown key `defaul` (did you mean `default`?)"},
 		{"settings: {a: {default: hi, values: [high, low]}}", "line 1, column 25: unknown value `hi` (known: high, low)"},
-		{head + "types: {t: {atributes: {}}}", "line 2, column 13: unknown key `atributes` (did you mean `attributes`?)"},
+		{head + "types: {t: {attribtes: {}}}", "line 2, column 13: unknown key `attribtes` (did you mean `attributes`?)"},
 		{head + "types: {t.u: {}}", "line 2, column 9: the name of a type cannot contain `.`"},
 		{head + "types: {t: {actions: {'x@y': {}}}}", "line 2, column 23: the name of an action cannot contain `@`"},
 		{head + "types: {t: {attributes: {a: usr}}}", "line 2, column 29: unknown kind `usr` (did you mean `user`?)"},
@@ -182,9 +183,9 @@ func TestBounds(t *testing.T) {
 	deep := strings.Repeat("[", maxHeight+1) + strings.Repeat("]", maxHeight+1)
 	half := strings.Repeat("[", 40) + strings.Repeat("]", 40)
 	tests := "[" + strings.Repeat("{setting: a},", 2000) + "]"
-	actions := ""
+	var actions strings.Builder
 	for i := range 1000 {
-		actions += "x" + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676)) + ": ,"
+		actions.WriteString("x" + strconv.Itoa(i) + ": ,")
 	}
 	for what, c := range map[string]struct {
 		file string
@@ -194,7 +195,7 @@ func TestBounds(t *testing.T) {
 		"alias bomb":    {bomb(24), policy.TooLarge, "values in one document"},
 		"nesting":       {"a: " + deep, policy.Invalid, "nested more than 64 deep"},
 		"alias nesting": {"a: &a " + half + "\nb: " + half[:40] + "*a" + half[40:], policy.Invalid, "nested more than 64 deep"},
-		"every":         {"settings: {a: }\nevery: {gate: " + tests + "}\ntypes: {t: {actions: {" + actions + "}}}", policy.TooLarge, "tests and levels in one model"},
+		"every":         {"settings: {a: }\nevery: {gate: " + tests + "}\ntypes: {t: {actions: {" + actions.String() + "}}}", policy.TooLarge, "tests and levels in one model"},
 		"bytes":         {"a: '" + strings.Repeat("x", maxDocumentBytes) + "'", policy.TooLarge, "exceeds 4194304 bytes"},
 	} {
 		_, err := Model("m.yaml", []byte(c.file), nil)

@@ -17,7 +17,7 @@ import (
 // a number, so an unquoted number is refused here rather than by the server later.
 func (x *accountReader) facts(n *node) *structpb.Struct {
 	return x.object(n, func(item *node) {
-		x.fail(item, "%s is a number and no attribute is one: quote it", clip(item.text))
+		x.failf(item, "%s is a number and no attribute is one: quote it", clip(item.text))
 	})
 }
 

@@ -16,7 +16,8 @@ type gathered struct {
 	users, apps                           map[string]*things
 	assignments, grants, ceilings, limits [][]pair
 	lists                                 map[string][]word
-	limit                                 *klinkev1.Limit // whose values are the last of limits
+	limit                                 *klinkev1.Limit // the last one, whose values are gathered
+	values                                []word
 }
 
 // things is what one entry says.
@@ -143,17 +144,15 @@ func (g *gathered) cell(c *klinkev1.Cell) {
 		t.edge("grants", grant)
 		return
 	}
-	t.grants = append(t.grants, optional([]pair{{"grant", grant}}, "when", c.GetWhen(), "schedule", c.GetSchedule()))
+	t.grants = append(t.grants, optional(optional([]pair{{"grant", grant}}, "when", c.GetWhen()), "schedule", c.GetSchedule()))
 }
 
-// optional adds texts that are not empty.
-func optional(ps []pair, keysAndTexts ...string) []pair {
-	for i := 0; i < len(keysAndTexts); i += 2 {
-		if keysAndTexts[i+1] != "" {
-			ps = append(ps, pair{word(keysAndTexts[i]), quote(keysAndTexts[i+1])})
-		}
+// optional adds a text that is not empty.
+func optional(ps []pair, key word, text string) []pair {
+	if text == "" {
+		return ps
 	}
-	return ps
+	return append(ps, pair{key, quote(text)})
 }
 
 func (g *gathered) assignment(a *klinkev1.Assignment) {
@@ -169,27 +168,22 @@ func (g *gathered) assignment(a *klinkev1.Assignment) {
 	if a.GetUntil() != nil {
 		ps = append(ps, pair{"until", moment(a.GetUntil())})
 	}
-	g.assignments = append(g.assignments, optional(ps, "when", a.GetWhen(), "schedule", a.GetSchedule()))
+	g.assignments = append(g.assignments, optional(optional(ps, "when", a.GetWhen()), "schedule", a.GetSchedule()))
 }
 
 // limitValue joins the values of one limit of one holder; records come sorted, so they follow each other. A limit that
 // permits nothing is an empty list.
 func (g *gathered) limitValue(l *klinkev1.Limit) {
-	last := len(g.limits) - 1
-	if g.limit.GetName() != l.GetName() || g.limit.GetHolder() != l.GetHolder() || last < 0 {
-		var values []word
-		if l.GetValue() != "" {
-			values = []word{quote(l.GetValue())}
-		}
-		g.limits = append(g.limits, []pair{{"limit", quote(l.GetName())}, {"to", quote(bare(l.GetHolder()))}, {"values", values}})
-		g.limit = l
-		return
+	if g.limit.GetName() != l.GetName() || g.limit.GetHolder() != l.GetHolder() {
+		g.limits = append(g.limits, []pair{{"limit", quote(l.GetName())}, {"to", quote(bare(l.GetHolder()))}, {}})
+		g.limit, g.values = l, nil
+	} else if len(g.values) == 0 { // the empty value before was one of several
+		g.values = append(g.values, `""`)
 	}
-	values := g.limits[last][2].value.([]word)
-	if len(values) == 0 { // the empty value was one of several
-		values = []word{`""`}
+	if l.GetValue() != "" {
+		g.values = append(g.values, quote(l.GetValue()))
 	}
-	g.limits[last][2].value = append(values, quote(l.GetValue()))
+	g.limits[len(g.limits)-1][2] = pair{"values", g.values}
 }
 
 // write writes the document, its sections in the order of the reference.

@@ -26,7 +26,7 @@ func (r *reader) grants(role string, n *node) []*klinkev1.Cell {
 			return nil
 		}
 		if first := said[c.Permission]; first != nil && first.file == item.file {
-			r.fail(item, "role `%s` says twice what it grants of `%s`, first in line %d", clip(role), clip(c.Permission), first.line)
+			r.failf(item, "role `%s` says twice what it grants of `%s`, first in line %d", clip(role), clip(c.Permission), first.line)
 			return nil
 		}
 		said[c.Permission] = item
@@ -61,7 +61,7 @@ func (r *reader) grant(role string, n *node) *klinkev1.Cell {
 		}
 	}
 	if !granted {
-		r.fail(n, "a grant without `grant`")
+		r.failf(n, "a grant without `grant`")
 	}
 	return c
 }
@@ -77,13 +77,13 @@ func (r *reader) permissionLevel(n *node, silent string) (permission, level stri
 		level = silent
 	}
 	if t, a, ok := strings.Cut(permission, "."); !ok || t == "" || a == "" {
-		r.fail(n, "`%s` is no permission: write type.action@level", clip(s))
+		r.failf(n, "`%s` is no permission: write type.action@level", clip(s))
 	} else if level == "" {
-		r.fail(n, "`%s` names no level: write %s@level", clip(s), clip(permission))
+		r.failf(n, "`%s` names no level: write %s@level", clip(s), clip(permission))
 	} else if fault := badName(level); fault != "" {
-		r.fail(n, "%s", fault)
+		r.failf(n, "%s", fault)
 	} else if len(permission) > maxPermissionBytes {
-		r.fail(n, "a permission has at most %d bytes", maxPermissionBytes)
+		r.failf(n, "a permission has at most %d bytes", maxPermissionBytes)
 	}
 	return permission, level
 }
@@ -92,7 +92,7 @@ func (r *reader) permissionLevel(n *node, silent string) (permission, level stri
 func (r *reader) condition(n *node) string {
 	s := r.bounded(n, maxTextBytes)
 	if r.err == nil && s == "" {
-		r.fail(n, "an empty condition: leave the key out")
+		r.failf(n, "an empty condition: leave the key out")
 	}
 	return s
 }
@@ -126,6 +126,6 @@ func (r *reader) assignment(n *node) *klinkev1.Assignment {
 // need refuses a map that leaves out what it cannot be without.
 func (r *reader) need(n *node, got, key string) {
 	if r.err == nil && got == "" {
-		r.fail(n, "`%s` is missing here", key)
+		r.failf(n, "`%s` is missing here", key)
 	}
 }

@@ -26,9 +26,9 @@ func (r *reader) holder(n *node) string {
 		kind, id, s = "user", s, "user:"+s
 	}
 	if !isHolderKind(kind) {
-		r.fail(n, "%s", unknown("kind of holder", kind, holderKinds()))
+		r.failf(n, "%s", unknown("kind of holder", kind, holderKinds()))
 	} else if fault := badName(id); fault != "" {
-		r.fail(n, "%s", fault)
+		r.failf(n, "%s", fault)
 	}
 	return s
 }
@@ -37,7 +37,7 @@ func (r *reader) holder(n *node) string {
 func (r *reader) subject(n *node) string {
 	s := r.holder(n)
 	if r.err == nil && !strings.HasPrefix(s, "user:") && !strings.HasPrefix(s, "app:") {
-		r.fail(n, "`%s` is neither a user nor an app", clip(s))
+		r.failf(n, "`%s` is neither a user nor an app", clip(s))
 	}
 	return s
 }

@@ -114,7 +114,7 @@ func modelKeys() []string {
 func (m *modelReader) read(name string) {
 	m.model.Name, m.model.Combine = name, klinkev1.Combine_COMBINE_HIGHEST
 	if fault := badName(name); m.tree.get("model") == nil && fault != "" {
-		m.fail(m.tree, "the file's name cannot be the model's: %s; say `model: name`", fault)
+		m.failf(m.tree, "the file's name cannot be the model's: %s; say `model: name`", fault)
 	}
 	for _, e := range m.entries(m.tree) {
 		if e.key.text == "direct_first" || e.key.text == "inheritance" {
@@ -159,7 +159,7 @@ func (m *modelReader) section(key, n *node) {
 
 // later refuses what the design describes and this version cannot do.
 func (m *modelReader) later(key *node) {
-	m.fail(key, "`%s` is not supported by this version", key.text)
+	m.failf(key, "`%s` is not supported by this version", key.text)
 }
 
 func (m *modelReader) combine(n *node) {
@@ -225,7 +225,7 @@ func (m *modelReader) settings(n *node) {
 			}
 		}
 		if d.Default != nil && len(d.Values) > 0 && !slices.Contains(d.Values, *d.Default) {
-			m.fail(s.value.get("default"), "%s", unknown("value", *d.Default, d.Values))
+			m.failf(s.value.get("default"), "%s", unknown("value", *d.Default, d.Values))
 		}
 		m.model.Settings = append(m.model.Settings, d)
 	}

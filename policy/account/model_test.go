@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -130,11 +131,11 @@ types:
     fields: {every: {gate: [{setting: c}]}, read: {level: s}, write: {level: s, gate: [{setting: b}]}}
 `, nil)
 	names := func(tests []*klinkev1.Test) string {
-		var out string
+		var out strings.Builder
 		for _, x := range tests {
-			out += x.GetSetting().GetName()
+			out.WriteString(x.GetSetting().GetName())
 		}
-		return out
+		return out.String()
 	}
 	x, y, f := action(t, m, "t", "x"), action(t, m, "t", "y"), m.GetTypes()[0].GetFields()
 	for _, c := range []struct{ what, got, want string }{
@@ -178,7 +179,7 @@ types: {t: {attributes: {y: text}, actions: {x: {level: s, gate: [{value: y, in:
 		case *klinkev1.Scalar_Text:
 			got = append(got, fmt.Sprintf("%q", x.Text))
 		case *klinkev1.Scalar_Truth:
-			got = append(got, fmt.Sprint(x.Truth))
+			got = append(got, strconv.FormatBool(x.Truth))
 		default:
 			got = append(got, "null")
 		}

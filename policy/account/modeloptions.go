@@ -13,7 +13,7 @@ func (m *modelReader) attribute(n *node, scope *typeScope, context bool) string 
 	if m.err != nil || s == "id" || slices.Contains(scope.attributes, s) || context && strings.HasPrefix(s, "context.") && len(s) > len("context.") {
 		return s
 	}
-	m.unknown(n, "attribute of `"+scope.name+"`", append(scope.attributes[:len(scope.attributes):len(scope.attributes)], "id"))
+	m.unknown(n, "attribute of `"+scope.name+"`", append(slices.Clip(scope.attributes), "id"))
 	return s
 }
 
@@ -43,7 +43,7 @@ func (m *modelReader) truth(n *node) bool {
 
 func (m *modelReader) needList(n *node, length int) {
 	if length == 0 {
-		m.fail(n, "`in` needs at least one value")
+		m.failf(n, "`in` needs at least one value")
 	}
 }
 
@@ -68,7 +68,7 @@ func (m *modelReader) numberClass(attribute string, n *node) *klinkev1.NumberCla
 	of, fixed := n.get("of"), n.get("fixed")
 	switch {
 	case (of == nil) == (fixed == nil):
-		m.fail(n, "`number_class` needs either `of` (a purpose) or `fixed` (a class)")
+		m.failf(n, "`number_class` needs either `of` (a purpose) or `fixed` (a class)")
 	case of != nil:
 		out.Class = &klinkev1.NumberClass_Of{Of: m.name(of)}
 		m.declared(of, "purpose", m.tree.get("default_class"))
@@ -84,7 +84,7 @@ func (m *modelReader) settingIs(arg, n *node) *klinkev1.SettingIs {
 	m.declared(arg, "setting", m.tree.get("settings"))
 	in, least := n.get("in"), n.get("at_least")
 	if in != nil && least != nil {
-		m.fail(n, "`setting` takes `in` or `at_least`, not both")
+		m.failf(n, "`setting` takes `in` or `at_least`, not both")
 	}
 	if in != nil {
 		for _, item := range m.items(in) {
@@ -107,7 +107,7 @@ func (m *modelReader) on(n *node, scope *typeScope) *klinkev1.On {
 	out := &klinkev1.On{}
 	for i, e := range m.entries(n) {
 		if i > 0 {
-			m.fail(e.key, "`on` takes one of `id`, `attribute` and `each`")
+			m.failf(e.key, "`on` takes one of `id`, `attribute` and `each`")
 		}
 		switch e.key.text {
 		case "id":
@@ -121,7 +121,7 @@ func (m *modelReader) on(n *node, scope *typeScope) *klinkev1.On {
 		}
 	}
 	if out.On == nil {
-		m.fail(n, "`on` needs one of `id`, `attribute` and `each`")
+		m.failf(n, "`on` needs one of `id`, `attribute` and `each`")
 	}
 	return out
 }

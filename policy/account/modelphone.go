@@ -20,7 +20,7 @@ func (m *modelReader) telephony(key string, n *node) {
 	case "number_types":
 		for _, x := range m.named(n) {
 			if p, plus := strings.CutPrefix(x.key.text, "+"); !plus || len(p) > 15 || !digits(p) {
-				m.fail(x.key, "`%s` is no prefix: write + and at most 15 digits", clip(x.key.text))
+				m.failf(x.key, "`%s` is no prefix: write + and at most 15 digits", clip(x.key.text))
 			}
 			m.model.NumberTypes = append(m.model.NumberTypes, &klinkev1.NumberTypePrefix{Prefix: x.key.text, Type: m.numberType(x.value)})
 		}
@@ -45,7 +45,7 @@ func digits(s string) bool {
 func (r *reader) dialled(n *node, what string, least, most int) string {
 	s := r.text(n)
 	if r.err == nil && (!digits(s) || len(s) < least || len(s) > most) {
-		r.fail(n, "%s is %d to %d digits, found `%s`", what, least, most, clip(s))
+		r.failf(n, "%s is %d to %d digits, found `%s`", what, least, most, clip(s))
 	}
 	return s
 }
@@ -80,7 +80,7 @@ func (m *modelReader) region(x entry) *klinkev1.Region {
 	m.need(x.value, out.Country, "country")
 	m.need(x.value, out.International, "international")
 	if len(out.Emergency) == 0 {
-		m.fail(x.value, "the region `%s` has no emergency numbers", clip(out.Name))
+		m.failf(x.value, "the region `%s` has no emergency numbers", clip(out.Name))
 	}
 	return out
 }

@@ -85,7 +85,7 @@ func (m *modelReader) schedules(n *node) {
 		}
 		m.need(x.value, s.Zone, "zone")
 		if len(s.Hours) == 0 {
-			m.fail(x.value, "the schedule `%s` has no hours", clip(s.Name))
+			m.failf(x.value, "the schedule `%s` has no hours", clip(s.Name))
 		}
 		m.model.Schedules = append(m.model.Schedules, s)
 	}
@@ -100,7 +100,7 @@ func (m *modelReader) days(n *node) []uint32 {
 	}
 	from, to := slices.Index(week, first), slices.Index(week, last)
 	if from < 0 || to < 0 {
-		m.fail(n, "`%s` is no day or range of days: write mon or mon-fri (%s)", clip(n.text), strings.Join(week, ", "))
+		m.failf(n, "`%s` is no day or range of days: write mon or mon-fri (%s)", clip(n.text), strings.Join(week, ", "))
 		return nil
 	}
 	out := []uint32{uint32(from + 1)}
@@ -121,12 +121,12 @@ func (m *modelReader) hours(days []uint32, n *node) []*klinkev1.Hours {
 	for _, p := range pairs {
 		times := m.items(p)
 		if len(times) != 2 {
-			m.fail(p, `a pair of times is expected, as ["08:00", "18:00"]`)
+			m.failf(p, `a pair of times is expected, as ["08:00", "18:00"]`)
 			return nil
 		}
 		from, until := m.clock(times[0]), m.clock(times[1])
 		if from >= until {
-			m.fail(p, "hours must end after they begin, on the same day")
+			m.failf(p, "hours must end after they begin, on the same day")
 		}
 		out = append(out, &klinkev1.Hours{Days: days, From: durationpb.New(from), Until: durationpb.New(until)})
 	}
@@ -138,11 +138,11 @@ func (m *modelReader) clock(n *node) time.Duration {
 	s := m.text(n)
 	if len(s) == 5 && s[2] == ':' {
 		h, err1 := strconv.ParseUint(s[:2], 10, 8)
-		min, err2 := strconv.ParseUint(s[3:], 10, 8)
-		if d := time.Duration(h)*time.Hour + time.Duration(min)*time.Minute; err1 == nil && err2 == nil && min < 60 && d <= 24*time.Hour {
+		minutes, err2 := strconv.ParseUint(s[3:], 10, 8)
+		if d := time.Duration(h)*time.Hour + time.Duration(minutes)*time.Minute; err1 == nil && err2 == nil && minutes < 60 && d <= 24*time.Hour {
 			return d
 		}
 	}
-	m.fail(n, "`%s` is no time of day: write it as \"08:00\", at most \"24:00\"", clip(s))
+	m.failf(n, "`%s` is no time of day: write it as \"08:00\", at most \"24:00\"", clip(s))
 	return 0
 }

@@ -46,7 +46,7 @@ func (m *modelReader) test(n *node, scope *typeScope) *klinkev1.Test {
 			continue
 		}
 		if arg != nil {
-			m.fail(e.key, "one test is `%s` and `%s` at once: make them two", kind, e.key.text)
+			m.failf(e.key, "one test is `%s` and `%s` at once: make them two", kind, e.key.text)
 		}
 		kind, arg = e.key.text, e.value
 	}
@@ -79,7 +79,7 @@ func (m *modelReader) test(n *node, scope *typeScope) *klinkev1.Test {
 
 func (m *modelReader) noTest(n *node) {
 	if len(n.entries) == 0 || m.err != nil {
-		m.fail(n, "a test is expected, found %s", n.shape)
+		m.failf(n, "a test is expected, found %s", n.shape)
 		return
 	}
 	known := make([]string, 0, len(m.kinds))
@@ -101,7 +101,8 @@ func (m *modelReader) factTest(kind string, arg, n *node, scope *typeScope) *kli
 	case "value":
 		return &klinkev1.Test{Test: &klinkev1.Test_Value{Value: &klinkev1.Value{Attribute: m.attribute(arg, scope, true), In: m.scalars(n)}}}
 	case "within":
-		return &klinkev1.Test{Test: &klinkev1.Test_Within{Within: &klinkev1.Within{Attribute: a(), Limit: m.option(n, "limit", true), Strict: m.truth(n.get("strict"))}}}
+		t := &klinkev1.Within{Attribute: a(), Limit: m.option(n, "limit", true), Strict: m.truth(n.get("strict"))}
+		return &klinkev1.Test{Test: &klinkev1.Test_Within{Within: t}}
 	case "member_of":
 		return &klinkev1.Test{Test: &klinkev1.Test_MemberOf{MemberOf: &klinkev1.MemberOf{Attribute: a()}}}
 	case "same_group":
@@ -152,14 +153,14 @@ func (m *modelReader) otherTest(kind string, arg, n *node, scope *typeScope) *kl
 	case "all":
 		return &klinkev1.Test{Test: &klinkev1.Test_All{All: m.several(arg, scope)}}
 	}
-	m.fail(n, "the test `%s` is not supported by this version", kind)
+	m.failf(n, "the test `%s` is not supported by this version", kind)
 	return nil
 }
 
 func (m *modelReader) several(n *node, scope *typeScope) *klinkev1.Tests {
 	out := &klinkev1.Tests{Tests: m.tests(n, scope)}
 	if len(out.Tests) == 0 {
-		m.fail(n, "a list of tests is expected, found none")
+		m.failf(n, "a list of tests is expected, found none")
 	}
 	return out
 }
@@ -172,17 +173,17 @@ func (m *modelReader) permission(n *node, s string, scope *typeScope) {
 	action := s
 	if t, rest, ok := strings.Cut(s, "."); ok {
 		if scope, action = m.types[t], rest; scope == nil {
-			m.fail(n, "%s", unknown("type", t, m.typeNames))
+			m.failf(n, "%s", unknown("type", t, m.typeNames))
 			return
 		}
 	}
 	if _, mode, field := strings.Cut(action, ":"); field {
 		if !scope.fields || mode != "read" && mode != "write" {
-			m.fail(n, "`%s` is no field permission of `%s`: write type.field:read or type.field:write of a type with `fields`", clip(s), clip(scope.name))
+			m.failf(n, "`%s` is no field permission of `%s`: write type.field:read or type.field:write of a type with `fields`", clip(s), clip(scope.name))
 		}
 		return
 	}
 	if !slices.Contains(scope.actions, action) {
-		m.fail(n, "%s", unknown("action of `"+scope.name+"`", action, scope.actions))
+		m.failf(n, "%s", unknown("action of `"+scope.name+"`", action, scope.actions))
 	}
 }

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -100,12 +101,10 @@ func (m *modelReader) attributes(n *node) []*klinkev1.Attribute {
 			a.Kind, a.Of = klinkev1.AttributeKind_ATTRIBUTE_KIND_ID, word
 		}
 		if a.Kind == 0 && m.err == nil {
-			words := append(m.typeNames[:len(m.typeNames):len(m.typeNames)], "site")
-			for k := range known {
-				words = append(words, k)
-			}
+			words := slices.Sorted(maps.Keys(known))
+			words = append(append(words, "site"), m.typeNames...)
 			slices.Sort(words)
-			m.fail(e.value, "%s", unknown("kind", word, slices.Compact(words)))
+			m.failf(e.value, "%s", unknown("kind", word, slices.Compact(words)))
 		}
 		out = append(out, a)
 	}
@@ -208,7 +207,7 @@ func (m *modelReader) fieldRules(n *node, scope *typeScope) *klinkev1.Fields {
 		}
 	}
 	if out.Read == nil || out.Write == nil {
-		m.fail(n, "`fields` needs both `read` and `write`")
+		m.failf(n, "`fields` needs both `read` and `write`")
 	}
 	return out
 }

@@ -136,7 +136,7 @@ func (x *accountReader) question(n *node) Question {
 	}
 	x.need(n, q.Expect, "expect")
 	if q.Expect == "error" && (q.Reason != 0 || q.Level != "" || q.Relation != "") {
-		x.fail(n, "an error has no reason, level or relation")
+		x.failf(n, "an error has no reason, level or relation")
 	}
 	return q
 }
@@ -144,7 +144,7 @@ func (x *accountReader) question(n *node) Question {
 // failed passes an error on at a place of the file.
 func (x *accountReader) failed(n *node, err error) {
 	if err != nil {
-		x.fail(n, "%s", err)
+		x.failf(n, "%s", err)
 	}
 }
 
@@ -162,7 +162,7 @@ func (x *accountReader) ask(n *node) (*klinkev1.CheckRequest, string) {
 		return nil, ""
 	}
 	if len(words) != 3 && (len(words) != 5 || words[3] != "field") {
-		x.fail(n, "a question is `user:anna listen recording:r9`, about a field `user:anna read account:a1 field phone`")
+		x.failf(n, "a question is `user:anna listen recording:r9`, about a field `user:anna read account:a1 field phone`")
 		return nil, ""
 	}
 	q, err := ParseQuestion(words[0], words[1], words[2])

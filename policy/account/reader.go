@@ -1,6 +1,7 @@
 package account
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -15,13 +16,13 @@ type reader struct {
 	err error
 }
 
-func (r *reader) fail(n *node, format string, args ...any) {
+func (r *reader) failf(n *node, format string, args ...any) {
 	if r.err == nil {
 		r.err = n.errorf(format, args...)
 	}
 }
 
-func (r *reader) tooLarge(n *node, format string, args ...any) {
+func (r *reader) tooLargef(n *node, format string, args ...any) {
 	if r.err == nil {
 		e := n.errorf(format, args...)
 		e.Kind = policy.TooLarge
@@ -32,7 +33,7 @@ func (r *reader) tooLarge(n *node, format string, args ...any) {
 // unknown refuses a word that is not one of the known.
 func (r *reader) unknown(n *node, what string, known []string) {
 	if r.err == nil {
-		r.fail(n, "%s", unknown(what, n.text, known))
+		r.failf(n, "%s", unknown(what, n.text, known))
 	}
 }
 
@@ -42,7 +43,7 @@ func (r *reader) entries(n *node) []entry {
 		return nil
 	}
 	if n.shape != mapping {
-		r.fail(n, "a map is expected, found %s", n.shape)
+		r.failf(n, "a map is expected, found %s", n.shape)
 	}
 	return n.entries
 }
@@ -65,7 +66,7 @@ func (r *reader) items(n *node) []*node {
 		return nil
 	}
 	if n.shape != list {
-		r.fail(n, "a list is expected, found %s", n.shape)
+		r.failf(n, "a list is expected, found %s", n.shape)
 	}
 	return n.items
 }
@@ -73,11 +74,11 @@ func (r *reader) items(n *node) []*node {
 // text returns a scalar as it is written, so that 0049 stays 0049. A truth value must be quoted to be a text.
 func (r *reader) text(n *node) string {
 	if n.shape != scalar {
-		r.fail(n, "a text is expected, found %s", n.shape)
+		r.failf(n, "a text is expected, found %s", n.shape)
 		return ""
 	}
 	if _, is := n.truth(); is {
-		r.fail(n, "a text is expected, found the truth value %s: quote it if it is meant", n.text)
+		r.failf(n, "a text is expected, found the truth value %s: quote it if it is meant", n.text)
 	}
 	return n.text
 }
@@ -113,7 +114,7 @@ func badScope(s string) string {
 func (r *reader) bounded(n *node, bytes int) string {
 	s := r.text(n)
 	if len(s) > bytes {
-		r.tooLarge(n, "a text of %d bytes, at most %d are allowed", len(s), bytes)
+		r.tooLargef(n, "a text of %d bytes, at most %d are allowed", len(s), bytes)
 	}
 	return s
 }
@@ -123,7 +124,7 @@ func (r *reader) name(n *node) string {
 	s := r.text(n)
 	if r.err == nil {
 		if fault := badName(s); fault != "" {
-			r.fail(n, "%s", fault)
+			r.failf(n, "%s", fault)
 		}
 	}
 	return s
@@ -145,7 +146,7 @@ func badName(s string) string {
 func (r *reader) word(n *node, what, not string) string {
 	s := r.name(n)
 	if i := strings.IndexAny(s, not); i >= 0 {
-		r.fail(n, "the name of %s cannot contain `%c`", what, s[i])
+		r.failf(n, "the name of %s cannot contain `%c`", what, s[i])
 	}
 	return s
 }
@@ -165,7 +166,7 @@ func (r *reader) boolean(n *node) bool {
 		if n.shape == scalar {
 			found = "`" + clip(n.text) + "`"
 		}
-		r.fail(n, "true or false is expected, found %s", found)
+		r.failf(n, "true or false is expected, found %s", found)
 	}
 	return v
 }
@@ -178,7 +179,7 @@ func (r *reader) time(n *node) time.Time {
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || !timestamppb.New(t).IsValid() {
-		r.fail(n, "`%s` is no moment: write it as 2026-03-01T08:00:00Z or with an offset, 2026-03-01T09:00:00+01:00", clip(s))
+		r.failf(n, "`%s` is no moment: write it as 2026-03-01T08:00:00Z or with an offset, 2026-03-01T09:00:00+01:00", clip(s))
 	}
 	return t.UTC()
 }
@@ -202,12 +203,7 @@ func (r *reader) labels(n *node) map[string]string {
 // oneOf reads a word from a closed set.
 func (r *reader) oneOf(n *node, what string, known ...string) string {
 	s := r.text(n)
-	for _, k := range known {
-		if s == k {
-			return s
-		}
-	}
-	if r.err == nil {
+	if r.err == nil && !slices.Contains(known, s) {
 		r.unknown(n, what, known)
 	}
 	return s

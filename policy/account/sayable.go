@@ -32,7 +32,7 @@ func sayable(r *klinkev1.Record) error {
 		c.names(x.DepartmentMember.GetDepartment())
 		c.holder(x.DepartmentMember.GetSubject())
 		if kind, _, _ := strings.Cut(x.DepartmentMember.GetSubject(), ":"); kind != "user" && kind != "app" {
-			c.wrong("`%s` in a department is neither a user nor an app", clip(x.DepartmentMember.GetSubject()))
+			c.wrongf("`%s` in a department is neither a user nor an app", clip(x.DepartmentMember.GetSubject()))
 		}
 	case *klinkev1.Record_Role:
 		c.names(x.Role.GetId())
@@ -84,7 +84,7 @@ func sayable(r *klinkev1.Record) error {
 // checker keeps the first fault of a record.
 type checker struct{ err error }
 
-func (c *checker) wrong(format string, args ...any) {
+func (c *checker) wrongf(format string, args ...any) {
 	if c.err == nil {
 		c.err = policy.Errorf(policy.Invalid, "record", format, args...)
 	}
@@ -93,7 +93,7 @@ func (c *checker) wrong(format string, args ...any) {
 func (c *checker) names(names ...string) {
 	for _, n := range names {
 		if fault := badName(n); fault != "" {
-			c.wrong("%q: %s", clip(n), fault)
+			c.wrongf("%q: %s", clip(n), fault)
 		}
 		c.text(policy.MaxIDBytes, n)
 	}
@@ -107,9 +107,9 @@ func (c *checker) optional(name string) {
 
 func (c *checker) text(most int, s string) {
 	if !utf8.ValidString(s) {
-		c.wrong("a text is no UTF-8: %q", clip(s))
+		c.wrongf("a text is no UTF-8: %q", clip(s))
 	} else if len(s) > most {
-		c.wrong("a text of %d bytes, at most %d are allowed", len(s), most)
+		c.wrongf("a text of %d bytes, at most %d are allowed", len(s), most)
 	}
 }
 
@@ -122,14 +122,14 @@ func (c *checker) texts(most int, m map[string]string) {
 
 func (c *checker) digits(s string, least, most int) {
 	if !digits(s) || len(s) < least || len(s) > most {
-		c.wrong("%d to %d digits are expected, found %q", least, most, clip(s))
+		c.wrongf("%d to %d digits are expected, found %q", least, most, clip(s))
 	}
 }
 
 // scope checks where a setting holds: a type, or a type and a field.
 func (c *checker) scope(s string) {
 	if fault := badScope(s); fault != "" {
-		c.wrong("%q: %s", clip(s), fault)
+		c.wrongf("%q: %s", clip(s), fault)
 	}
 	c.text(maxScopeBytes, s)
 }
@@ -140,7 +140,7 @@ func (c *checker) holder(s string) {
 	}
 	kind, id, found := strings.Cut(s, ":")
 	if !found || !isHolderKind(kind) {
-		c.wrong("%q is no holder", clip(s))
+		c.wrongf("%q is no holder", clip(s))
 	}
 	c.names(id)
 }
@@ -149,28 +149,28 @@ func (c *checker) permission(permission, level string) {
 	c.names(level)
 	c.text(maxPermissionBytes, permission)
 	if t, a, _ := strings.Cut(permission, "."); t == "" || a == "" {
-		c.wrong("%q is no permission", clip(permission))
+		c.wrongf("%q is no permission", clip(permission))
 	}
 	if strings.Contains(level, "@") {
-		c.wrong("the level %q cannot be written behind an @", clip(level))
+		c.wrongf("the level %q cannot be written behind an @", clip(level))
 	}
 }
 
 func (c *checker) moment(t *timestamppb.Timestamp) {
 	if t != nil && !t.IsValid() {
-		c.wrong("a moment outside the years 1 to 9999")
+		c.wrongf("a moment outside the years 1 to 9999")
 	}
 }
 
 func (c *checker) subject(s *klinkev1.Subject) {
 	if t := s.GetType(); t != klinkev1.SubjectType_SUBJECT_TYPE_USER && t != klinkev1.SubjectType_SUBJECT_TYPE_APP {
-		c.wrong("a subject that is neither a user nor an app")
+		c.wrongf("a subject that is neither a user nor an app")
 	}
 	c.names(s.GetId())
 	c.names(s.GetFlags()...)
 	for i, f := range s.GetFlags() {
 		if slices.Contains(s.GetFlags()[:i], f) {
-			c.wrong("the flag %q twice", clip(f))
+			c.wrongf("the flag %q twice", clip(f))
 		}
 	}
 	c.text(1024, s.GetLabel())
@@ -183,6 +183,6 @@ func (c *checker) objectGrant(g *klinkev1.ObjectGrant) {
 	c.permission(g.GetType()+"."+g.GetAction(), g.GetLevel())
 	c.moment(g.GetUntil())
 	if strings.ContainsAny(g.GetType(), ".:@*") || strings.HasPrefix(g.GetAction(), "*") {
-		c.wrong("`%s.%s` is no single permission", clip(g.GetType()), clip(g.GetAction()))
+		c.wrongf("`%s.%s` is no single permission", clip(g.GetType()), clip(g.GetAction()))
 	}
 }

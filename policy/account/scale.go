@@ -54,13 +54,13 @@ func (m *modelReader) levels(name string, body *node, scope *typeScope) *klinkev
 		case e.value.shape == scalar && e.value.text == "any":
 			l.Any = true
 		default:
-			m.fail(e.value, "a level is [] (nobody), a list of tests, or any (everybody)")
+			m.failf(e.value, "a level is [] (nobody), a list of tests, or any (everybody)")
 		}
 		out.Levels = append(out.Levels, l)
 		names = append(names, l.Name)
 	}
 	if len(out.Levels) == 0 {
-		m.fail(body, "the scale `%s` has no levels", clip(name))
+		m.failf(body, "the scale `%s` has no levels", clip(name))
 	}
 	if silent != nil && !slices.Contains(names, out.Default) && m.err == nil {
 		m.unknown(silent, "level", names)
@@ -71,6 +71,6 @@ func (m *modelReader) levels(name string, body *node, scope *typeScope) *klinkev
 // spend counts a test or level against the budget of the model.
 func (m *modelReader) spend(n *node) {
 	if m.spent++; m.spent > maxSpent {
-		m.tooLarge(n, "more than %d tests and levels in one model, `every` written out", maxSpent)
+		m.tooLargef(n, "more than %d tests and levels in one model, `every` written out", maxSpent)
 	}
 }
