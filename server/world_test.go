@@ -149,12 +149,12 @@ func over(t testing.TB, s store.Store) *house {
 
 func (h *house) dial(t testing.TB, addr net.Addr) {
 	t.Helper()
-	var err error
-	h.conn, err = grpc.NewClient(addr.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(addr.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = h.conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
+	h.conn = conn
 	h.decisions = klinkev1.NewDecisionServiceClient(h.conn)
 	h.directory = klinkev1.NewDirectoryServiceClient(h.conn)
 }

@@ -114,11 +114,11 @@ func TestLoadThatBeganBeforeCreation(t *testing.T) {
 func TestRestartKeepsEverything(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		ts := world(t, s)
-		for i := range 50 {
+		for i := range closeTailEntries + 50 {
 			mustWrite(t, ts, "acme", puts("user%d", i))
 		}
 		before := current(t, ts, "acme")
-		ts.Close()
+		ts.Close() // leaves a checkpoint
 		after := current(t, over(t, s), "acme")
 		if after.Revision != before.Revision || !after.Time.Equal(before.Time) || after.Snapshot.Size() != before.Snapshot.Size() {
 			t.Errorf("after a restart %s, %v, size %d; before %s, %v, size %d", after.Revision, after.Time, after.Snapshot.Size(),

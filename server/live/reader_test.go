@@ -146,42 +146,84 @@ func TestDeletionTakesItsTurn(t *testing.T) {
 	})
 }
 
-// A storm of lives and deaths: nobody sees a state of a life that has ended before he asked.
+// Between the moment at which the store has deleted a tenant and the moment at which it says so, the tenant can be made
+// anew. Who asks then gets the new life.
+func TestCreatedWhileBeingDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &troubled{Store: mem.New()}
+		ts := world(t, s)
+		current(t, ts, "acme")
+		release := s.hold()
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := ts.Delete(t.Context(), "acme", ""); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		info := create(t, ts, "acme")
+		all.Go(func() {
+			if got := current(t, ts, "acme"); got.Revision != info.Revision {
+				t.Errorf("asked after creation of %s: got %s", info.Revision, got.Revision)
+			}
+		})
+		synctest.Wait()
+		release()
+		all.Wait()
+	})
+}
+
+// A storm of lives and deaths: nobody sees a state of a life that had ended before he asked.
 func TestLivesDoNotMix(t *testing.T) {
 	ts := world(t, mem.New())
-	var all sync.WaitGroup
 	stop := make(chan struct{})
-	for w := range 4 {
-		all.Go(func() {
-			for i := 0; ; i++ {
+	var storm sync.WaitGroup
+	again := func(what func() error) {
+		storm.Go(func() {
+			for {
 				select {
 				case <-stop:
 					return
 				default:
 				}
-				if _, err := ts.Write(context.Background(), "acme", puts("user%d.%d", w, i)); err != nil && kindOf(err) != policy.NotFound {
+				if err := what(); err != nil && kindOf(err) != policy.NotFound {
 					t.Error(err)
 				}
 			}
 		})
 	}
-	for range 100 {
-		before := current(t, ts, "acme").Lineage
-		if err := ts.Delete(t.Context(), "acme", ""); err != nil {
-			t.Fatal(err)
+	for w := range 3 {
+		n := 0
+		again(func() error {
+			n++
+			_, err := ts.Write(context.Background(), "acme", puts("user%d.%d", w, n))
+			return err
+		})
+	}
+	again(func() error { return ts.Delete(context.Background(), "acme", "") })
+	for lives := 0; lives < 300; {
+		info, err := ts.Create(t.Context(), Creation{ID: "acme", Model: "small"})
+		if kindOf(err) == policy.Exists {
+			continue
 		}
-		info := create(t, ts, "acme")
-		got := current(t, ts, "acme")
-		lineage, _, err := ParseRevision(info.Revision)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Lineage != lineage || got.Lineage == before {
-			t.Fatalf("asked after creation of %s: got %s, the life before was %s", lineage, got.Lineage, before)
+		lives++
+		_, born, err := ParseRevision(info.Revision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ts.Current(t.Context(), "acme")
+		if err == nil && got.Position < born {
+			t.Fatalf("asked after creation at %d: got %s", born, got.Revision)
+		}
+		if err != nil && kindOf(err) != policy.NotFound {
+			t.Fatal(err)
 		}
 	}
 	close(stop)
-	all.Wait()
+	storm.Wait()
 }
 
 func TestList(t *testing.T) {

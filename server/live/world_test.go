@@ -131,8 +131,8 @@ type troubled struct {
 	mu      sync.Mutex
 	appends [][]*klinkev1.Entry // what each call brought
 	loads   int
-	broken  error         // what appends and loads fail with
-	gate    chan struct{} // appends and loads wait until it is closed; nil for none
+	broken  error         // what calls fail with
+	gate    chan struct{} // calls wait until it is closed; nil for none
 }
 
 func (s *troubled) breakWith(err error) {
@@ -141,7 +141,7 @@ func (s *troubled) breakWith(err error) {
 	s.broken = err
 }
 
-// hold makes appends and loads wait until the returned function is called.
+// hold makes appends, loads and deletions wait until the returned function is called.
 func (s *troubled) hold() (release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,10 +176,19 @@ func (s *troubled) Append(tenant string, head store.Position, entries ...*klinke
 }
 
 func (s *troubled) Load(tenant string, each func([]byte) error) (store.Tenant, store.Position, error) {
+	row, at, err := s.Store.Load(tenant, each) // what it finds, it finds before it waits
 	if err := s.enter(func() { s.loads++ }); err != nil {
 		return store.Tenant{}, 0, err
 	}
-	return s.Store.Load(tenant, each)
+	return row, at, err
+}
+
+func (s *troubled) DeleteTenant(id string, head store.Position) error {
+	err := s.Store.DeleteTenant(id, head) // done before it is answered
+	if err := s.enter(func() {}); err != nil {
+		return err
+	}
+	return err
 }
 
 func (s *troubled) groups() [][]*klinkev1.Entry {

@@ -282,29 +282,24 @@ func TestExpectedRevision(t *testing.T) {
 }
 
 func TestOfManyWhoExpectTheSameOneWins(t *testing.T) {
-	ts := world(t, mem.New())
-	at := current(t, ts, "acme").Revision
-	errs := make([]error, 32)
-	var all sync.WaitGroup
-	for i := range errs {
-		all.Go(func() {
+	synctest.Test(t, func(t *testing.T) {
+		s := &troubled{Store: mem.New()}
+		ts := world(t, s)
+		now := current(t, ts, "acme")
+		_, errs := queued(t, s, ts, 32, func(i int) Write {
 			w := puts("user%d", i)
-			w.Expected = at
-			_, errs[i] = ts.Write(t.Context(), "acme", w)
+			w.Expected = FormatRevision(now.Lineage, now.Position+1) // what the first write makes
+			return w
 		})
-	}
-	all.Wait()
-	won := 0
-	for _, err := range errs {
-		if err == nil {
-			won++
-		} else if kindOf(err) != policy.Conflict {
-			t.Errorf("error %v, want Conflict", err)
+		for i, err := range errs {
+			if i == 0 && err != nil {
+				t.Errorf("the first lost: %v", err)
+			}
+			if i > 0 && kindOf(err) != policy.Conflict {
+				t.Errorf("write %d: error %v, want Conflict", i, err)
+			}
 		}
-	}
-	if won != 1 {
-		t.Errorf("%d writers won, want 1", won)
-	}
+	})
 }
 
 func TestValidateOnlyDoesNothing(t *testing.T) {
