@@ -49,6 +49,8 @@ func TestModelMistakes(t *testing.T) {
 		{head + "types: {t: {actions: {x: {gate: [{setting: b}]}}}}\nsettings: {a: }", "line 2, column 44: unknown setting `b` (known: a)"},
 		{head + "types: {t: {actions: {x: {gate: [{permission: y}]}}}}", "line 2, column 47: unknown action of `t` `y` (known: x)"},
 		{head + "types: {t: {actions: {x: {gate: [{permission: u.x}]}}}}", "line 2, column 47: unknown type `u` (known: t)"},
+		{head + "types: {t: {actions: {x: {gate: [{permission: 't.f:read'}]}}, fields: {read: , write: }}}", "line 2, column 47: unknown action of `t` `f:read` (known: x)"},
+		{"types: {t: {actions: {x: }}}\nroles: {r: {grants: ['t.f:read@any']}}", "line 2, column 22: `t.f:read` is no field permission of `t`: write type.field:read or type.field:write of a type with `fields`"},
 		{head + "types: {t: {actions: {x: {gate: [{permission: x, on: {ID: a}}]}}}}", "line 2, column 55: unknown key `ID` (known: id, attribute, each)"},
 		{head + "types: {t: {actions: {x: {gate: [{permission: x, on: {}}]}}}}", "line 2, column 54: `on` needs one of `id`, `attribute` and `each`"},
 		{head + "types: {t: {actions: {x: {gate: [{schedule: o}]}}}}", "line 2, column 45: unknown schedule `o` (none is declared)"},

@@ -286,6 +286,7 @@ func TestReference(t *testing.T) {
 	}
 	m := mustModel(t, "uses: ["+strings.Join(uses, ", ")+"]", files)
 	golden(t, "testdata/reference.json", m, &klinkev1.Model{})
+	compiled(t, m)
 	said := map[string]bool{}
 	for name, body := range files {
 		n, err := newParser(name, strings.NewReader(body)).next()

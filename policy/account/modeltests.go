@@ -165,19 +165,20 @@ func (m *modelReader) several(n *node, scope *typeScope) *klinkev1.Tests {
 	return out
 }
 
-// permission refuses a permission that no type has: an action of the same type, `type.action` or `type.field:read`.
+// permission refuses a permission that no type has: an action of the same type or `type.action`; in grants, which have no
+// type of their own, also `type.field:read`.
 func (m *modelReader) permission(n *node, s string, scope *typeScope) {
 	if m.err != nil {
 		return
 	}
-	action := s
+	action, inGrant := s, scope == nil
 	if t, rest, ok := strings.Cut(s, "."); ok {
 		if scope, action = m.types[t], rest; scope == nil {
 			m.failf(n, "%s", unknown("type", t, m.typeNames))
 			return
 		}
 	}
-	if _, mode, field := strings.Cut(action, ":"); field {
+	if _, mode, field := strings.Cut(action, ":"); field && inGrant {
 		if !scope.fields || mode != "read" && mode != "write" {
 			m.failf(n, "`%s` is no field permission of `%s`: write type.field:read or type.field:write of a type with `fields`", clip(s), clip(scope.name))
 		}
