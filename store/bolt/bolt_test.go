@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/klinke-authz/klinke/store"
 	"github.com/klinke-authz/klinke/store/bolt"
 	"github.com/klinke-authz/klinke/store/storetest"
@@ -52,8 +50,4 @@ func open(t testing.TB, path string) *bolt.Store {
 		}
 	})
 	return s
-}
-
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
 }
