@@ -105,9 +105,6 @@ func (d *decisions) Explain(ctx context.Context, in *klinkev1.ExplainRequest) (*
 	a := d.take()
 	defer d.give(a)
 	question := in.GetQuestion()
-	if err := noUnknown(in.ProtoReflect(), ""); err != nil {
-		return nil, err
-	}
 	if question == nil {
 		return nil, policy.Errorf(policy.Invalid, "question", "the question is missing")
 	}
@@ -121,6 +118,9 @@ func (d *decisions) Explain(ctx context.Context, in *klinkev1.ExplainRequest) (*
 			Answer: answer,
 			Steps:  []*klinkev1.Step{{Text: "the number is an emergency number: nothing else is asked", Holds: &holds}},
 		}, nil
+	}
+	if err := noUnknown(in.ProtoReflect(), ""); err != nil {
+		return nil, err
 	}
 	decision, steps := policy.Explain(s.Snapshot, &a.request, s.Now())
 	return &klinkev1.ExplainResponse{Answer: a.answer(s, decision, question.GetWithReads()), Steps: steps}, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -256,6 +257,30 @@ func TestShutdownIsBounded(t *testing.T) {
 	}
 	if _, err := stream.Recv(); err == nil {
 		t.Error("the stream goes on")
+	}
+}
+
+// Calls are logged for whoever reads at debug level, and cost nobody else anything.
+func TestCallsAreLoggedAtDebug(t *testing.T) {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
+		s := mem.New()
+		book := &logbook{}
+		log := slog.New(slog.NewTextHandler(book, &slog.HandlerOptions{Level: level}))
+		h := serve(t, s, log)
+		h.found(t, "acme")
+		h.check(t, listen(t, "anna", "anna"))
+		missing := listen(t, "anna", "anna")
+		missing.Tenant = "globex"
+		_, _ = h.decisions.Check(t.Context(), missing)
+		if err := h.server.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		text := book.String()
+		for _, want := range []string{"grpc.method=Check", "grpc.code=OK", "grpc.code=NotFound", "grpc.method=CreateTenant"} {
+			if got := strings.Contains(text, want); got != (level == slog.LevelDebug) {
+				t.Errorf("at level %v the log has %q: %t", level, want, got)
+			}
+		}
 	}
 }
 

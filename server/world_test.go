@@ -121,8 +121,15 @@ func (l *logbook) String() string {
 // over serves a store on a loopback port until the test ends.
 func over(t testing.TB, s store.Store) *house {
 	t.Helper()
-	h := &house{log: &logbook{}}
-	log := slog.New(slog.NewTextHandler(h.log, nil))
+	book := &logbook{}
+	h := serve(t, s, slog.New(slog.NewTextHandler(book, nil)))
+	h.log = book
+	return h
+}
+
+func serve(t testing.TB, s store.Store, log *slog.Logger) *house {
+	t.Helper()
+	h := &house{}
 	h.tenants = live.New(s, log)
 	t.Cleanup(h.tenants.Close)
 	var err error

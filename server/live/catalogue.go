@@ -39,6 +39,9 @@ func (ts *Tenants) Create(ctx context.Context, c Creation) (Info, error) {
 	if err := ctx.Err(); err != nil {
 		return Info{}, err
 	}
+	if err := checkTexts(map[string]string{"reason": c.Reason, "author": c.Author, "caller": c.Caller}); err != nil {
+		return Info{}, err
+	}
 	m, err := ts.models.get(c.Model, c.Version)
 	if err != nil {
 		if kindOf(err) == policy.NotFound {

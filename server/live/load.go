@@ -43,11 +43,17 @@ func (ts *Tenants) restore(id string) (state *State, err error) {
 		}
 	}()
 	restorer := policy.NewRestorer(ts.models.get)
-	row, at, err := ts.store.Load(id, restorer.Add)
-	if kindOf(err) == policy.NotFound && err != nil {
+	var unread error
+	row, at, err := ts.store.Load(id, func(chunk []byte) error {
+		unread = restorer.Add(chunk)
+		return unread
+	})
+	switch {
+	case unread != nil:
+		return nil, damaged("its checkpoint cannot be read", unread)
+	case err != nil && kindOf(err) == policy.NotFound:
 		return nil, errNoTenant()
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	state = &State{Snapshot: policy.Empty(), Lineage: row.Lineage, Position: at, Created: row.Created}

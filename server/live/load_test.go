@@ -151,6 +151,26 @@ func TestEntryThatApplyRefusesIsDamage(t *testing.T) {
 	current(t, ts, "acme")
 }
 
+func TestCheckpointThatCannotBeReadIsDamage(t *testing.T) {
+	for name, chunk := range map[string][]byte{"garbage": []byte("garbage"), "nothing": nil} {
+		s := mem.New()
+		ts := world(t, s)
+		head := current(t, ts, "acme").Position
+		ts.Close()
+		chunks := func(yield func([]byte, error) bool) {
+			if chunk != nil {
+				yield(chunk, nil)
+			}
+		}
+		if err := s.Compact("acme", store.Compaction{At: head, Chunks: chunks}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := over(t, s).Current(t.Context(), "acme"); kindOf(err) != policy.Damaged {
+			t.Errorf("%s: error %v, want Damaged", name, err)
+		}
+	}
+}
+
 // A store that panics on one tenant fails that tenant's users only.
 func TestPanicWhileLoading(t *testing.T) {
 	s := &panicking{Store: mem.New()}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,7 +48,10 @@ func (ts *Tenants) Close() {
 	ts.closed = true
 	ts.mu.Unlock()
 	ts.owned.Wait()
-	for _, t := range ts.slots {
+	ts.mu.RLock()
+	living := slices.Collect(maps.Values(ts.slots))
+	ts.mu.RUnlock()
+	for _, t := range living {
 		t.checkpointAtClose()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -14,6 +15,9 @@ import (
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
+
+// maxReason is how many bytes of reason the log keeps of a write.
+const maxReason = 4096
 
 // Write is one write to a tenant.
 type Write struct {
@@ -24,7 +28,7 @@ type Write struct {
 	RequestID string
 	// Expected is the revision at which the tenant must still be; empty for any.
 	Expected string
-	// Reason, Author and Caller go into the log.
+	// Reason (at most 4,096 bytes), Author and Caller (256 each) go into the log.
 	Reason, Author, Caller string
 	// ValidateOnly asks what the write would do.
 	ValidateOnly bool
@@ -66,6 +70,11 @@ func (p *pending) fail(err error) {
 // Gone for a revision of another lineage; Unavailable when the store failed. When the context ends first, the write may
 // still happen: repeat it with its request id to learn.
 func (ts *Tenants) Write(ctx context.Context, id string, w Write) (Written, error) {
+	if err := checkTexts(map[string]string{
+		"request_id": w.RequestID, "reason": w.Reason, "author": w.Author, "caller": w.Caller,
+	}); err != nil {
+		return Written{}, err
+	}
 	p := &pending{ctx: ctx, write: w, done: make(chan struct{})}
 	if w.RequestID != "" {
 		var err error
@@ -77,6 +86,23 @@ func (ts *Tenants) Write(ctx context.Context, id string, w Write) (Written, erro
 		return Written{}, err
 	}
 	return p.out, p.err
+}
+
+// checkTexts refuses what an entry cannot hold, so that no write spoils the append of its group.
+func checkTexts(byField map[string]string) error {
+	for field, text := range byField {
+		most := policy.MaxIDBytes
+		if field == "reason" {
+			most = maxReason
+		}
+		if len(text) > most {
+			return policy.Errorf(policy.Invalid, field, "%d bytes; at most %d are legal", len(text), most)
+		}
+		if !utf8.ValidString(text) {
+			return policy.Errorf(policy.Invalid, field, "the text is not UTF-8")
+		}
+	}
+	return nil
 }
 
 // queue brings a pending to the tenant's writer and waits for its end, or the context's.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -185,6 +186,25 @@ func TestFailedAppendFailsTheGroupAndDropsTheTenant(t *testing.T) {
 		}
 		mustWrite(t, ts, "acme", puts("anna"))
 	})
+}
+
+// Texts that the log cannot hold are refused before they reach a group.
+func TestTextsOfAWrite(t *testing.T) {
+	ts := world(t, mem.New())
+	for field, w := range map[string]Write{
+		"request_id": {RequestID: strings.Repeat("x", policy.MaxIDBytes+1)},
+		"author":     {Author: strings.Repeat("x", policy.MaxIDBytes+1)},
+		"caller":     {Caller: "\xff"},
+		"reason":     {Reason: strings.Repeat("x", maxReason+1)},
+	} {
+		w.Changes = []*klinkev1.Change{user("anna")}
+		_, err := ts.Write(t.Context(), "acme", w)
+		var e *policy.Error
+		if !errors.As(err, &e) || e.Kind != policy.Invalid || e.Field != field {
+			t.Errorf("%s: error %v, want Invalid", field, err)
+		}
+	}
+	mustWrite(t, ts, "acme", Write{Changes: []*klinkev1.Change{user("anna")}, Reason: strings.Repeat("x", maxReason)})
 }
 
 func TestRequestID(t *testing.T) {
