@@ -14,7 +14,7 @@ import (
 type Account struct {
 	// Tenant is the account's id. All documents of a stream carry what the first one says.
 	Tenant string
-	// Model is the model that the tenant uses: `bitrix24`, or with its version `bitrix24@3`. Empty when the file names none;
+	// Model is the model that the tenant uses: its name, or with a version `name@3`. Empty when the file names none;
 	// then it can only be applied to a tenant that exists.
 	Model string
 	// Changes puts the document's records, in the order of Kinds.

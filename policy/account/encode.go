@@ -32,7 +32,7 @@ type Encoder struct {
 	err    error
 }
 
-// NewEncoder writes to w. The model (`bitrix24@2`) may be empty; then the file can only be applied to a tenant that exists.
+// NewEncoder writes to w. The model (`name@2`) may be empty; then the file can only be applied to a tenant that exists.
 func NewEncoder(w io.Writer, tenant, model string) *Encoder {
 	e := &Encoder{w: bufio.NewWriterSize(w, 64<<10)}
 	if fault := badName(tenant); fault != "" {
