@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/klinke-authz/klinke/policy"
+)
+
+// report prints the error that ended a command.
+func (p *program) report(cmd *cobra.Command, err error) {
+	path := cmd.CommandPath()
+	var mistake *usage
+	switch st, remote := status.FromError(err); {
+	case errors.As(err, &mistake), isUsage(err):
+		p.note("%s: %v\nhelp: %s --help", path, err, path)
+	case remote && p.output == "json":
+		if b, e := stableJSON(st.Proto()); e == nil {
+			p.note("%s", b)
+			return
+		}
+		p.note("%s: %s", path, p.explain(st))
+	case remote:
+		p.note("%s: %s", path, p.explain(st))
+	case errors.Is(err, context.Canceled):
+		p.note("%s: interrupted", path)
+	default:
+		p.note("%s: %v", path, err)
+	}
+}
+
+// isUsage knows the mistakes that cobra finds, which have no type.
+func isUsage(err error) bool {
+	for _, begin := range []string{"unknown command", "unknown flag", "unknown shorthand flag", "accepts ", "requires at least", "invalid argument",
+		"flag needs an argument", "required flag"} {
+		if strings.HasPrefix(err.Error(), begin) {
+			return true
+		}
+	}
+	return false
+}
+
+// explain says what a server's refusal means: the fields that are to blame, and what to do.
+func (p *program) explain(st *status.Status) string {
+	var reason string
+	var fields []string
+	for _, d := range st.Details() {
+		switch d := d.(type) {
+		case *errdetails.ErrorInfo:
+			reason = d.GetReason()
+		case *errdetails.BadRequest:
+			for _, v := range d.GetFieldViolations() {
+				fields = append(fields, v.GetField()+": "+v.GetDescription())
+			}
+		}
+	}
+	message := st.Message()
+	if len(fields) > 0 {
+		message = strings.Join(fields, "; ")
+	}
+	if reason == "" {
+		return p.explainTransport(st)
+	}
+	if st.Code() == codes.NotFound && strings.HasPrefix(message, "tenant") {
+		message += fmt.Sprintf(" (`%s`): make it with klinke apply or klinke init, or name another with --tenant", p.tenant)
+	}
+	return message + " (" + reason + ")"
+}
+
+// explainTransport is for what did not come from our server's handlers.
+func (p *program) explainTransport(st *status.Status) string {
+	switch st.Code() {
+	case codes.Unavailable:
+		return fmt.Sprintf("no server answers at %s: start one with klinke serve, or name another with --server (%s)", p.server, st.Message())
+	case codes.DeadlineExceeded:
+		return fmt.Sprintf("no answer within %v: allow more with --timeout", p.timeout)
+	case codes.Unimplemented:
+		return "the server does not know this call: it is of another version than this program (" + version + ")"
+	case codes.Canceled:
+		return "interrupted"
+	default:
+		return st.Message() + " (" + st.Code().String() + ")"
+	}
+}
+
+// isMissing says whether a call failed because what it names is not there.
+func isMissing(err error) bool { return status.Code(err) == codes.NotFound }
+
+// faultOf is the error of an answer in a batch as one line; empty for a decided one.
+func (p *program) faultOf(e *rpcstatus.Status) string {
+	if e == nil {
+		return ""
+	}
+	return p.explain(status.FromProto(e))
+}
+
+// faultFrom makes an answer's error of a mistake in a question that was not sent.
+func faultFrom(err error) *rpcstatus.Status {
+	return status.New(codes.InvalidArgument, err.Error()).Proto()
+}
+
+// invalid is a mistake in a file or on the command line.
+func invalid(field, format string, args ...any) error {
+	return policy.Errorf(policy.Invalid, field, format, args...)
+}

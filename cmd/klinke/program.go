@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitDeny  = 1 // also: the database has problems, answers are not as expected
+	exitError = 2
+)
+
+// program is klinke with all that it touches.
+type program struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(string) (string, bool)
+
+	// The settings of the command that runs; see config.go.
+	config, server, tenant, output string
+	data, listen, logLevel         string
+	timeout, shutdownTimeout       time.Duration
+	origin                         map[string]string // of each setting that is not its default, by flag
+}
+
+// exit ends the program with a code, when all that there is to say was said.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// run runs one command line and returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.root()
+	root.SetArgs(args)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	cmd, err := root.ExecuteContextC(ctx)
+	var code exit
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	}
+	p.report(cmd, err)
+	return exitError
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "klinke",
+		Short: "A policy decision point: may this subject do this action on this resource?",
+		Long: `Klinke answers over gRPC whether a subject may do an action on a resource.
+
+  klinke serve --data DIR            runs the server on one file of data
+  klinke apply -f FILE               puts a model or an account
+  klinke check user:anna listen recording:r9 employee=bert
+
+Exit codes: 0 success or allow, 1 deny or differences, 2 an error.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return p.settle(cmd) },
+		Args:              cobra.NoArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVar(&p.config, "config", "", "YAML file of settings (environment: KLINKE_CONFIG)")
+	root.AddCommand(p.serveCommand(), p.applyCommand(), p.exportCommand(), p.initCommand(), p.checkCommand(), p.batchCommand(),
+		p.explainCommand(), p.verifyCommand(), p.importCommand(), p.versionCommand())
+	return root
+}
+
+// clientFlags adds the flags of every command that calls a server.
+func (p *program) clientFlags(cmd *cobra.Command) *cobra.Command {
+	f := cmd.Flags()
+	f.StringVar(&p.server, "server", defaultAddress, "the server: HOST:PORT or unix:PATH")
+	f.StringVarP(&p.tenant, "tenant", "t", "", "the tenant")
+	f.DurationVar(&p.timeout, "timeout", 10*time.Second, "the time that one call to the server may take")
+	return p.outputFlag(cmd)
+}
+
+func (p *program) outputFlag(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVarP(&p.output, "output", "o", "table", "table for people, json for programs")
+	return cmd
+}
+
+// needTenant says so when no tenant is named.
+func (p *program) needTenant() error {
+	if p.tenant == "" {
+		return usagef("say which tenant is meant: --tenant T, or KLINKE_TENANT in the environment")
+	}
+	return nil
+}
+
+// usage is a mistake on the command line.
+type usage struct{ message string }
+
+func (u *usage) Error() string { return u.message }
+
+func usagef(format string, args ...any) error { return &usage{fmt.Sprintf(format, args...)} }
+
+// say writes a line of a command's result.
+func (p *program) say(format string, args ...any) error {
+	_, err := fmt.Fprintf(p.out, format+"\n", args...)
+	return err
+}
+
+// note writes a line for people who watch.
+func (p *program) note(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.err, format+"\n", args...) // there is nowhere left to complain
+}
+
+// plural is a count with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return thousands(n) + " " + noun + "s"
+}
+
+// thousands writes a count with commas.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && !strings.HasSuffix(s[:i], "-"); i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

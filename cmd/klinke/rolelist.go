@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/klinke-authz/klinke/policy"
+)
+
+// maxLine bounds a line of an imported list or of a batch.
+const maxLine = policy.MaxRequestBytes
+
+// roleList is a list of who may do what, as roles. Names are in the order in which they first stand in the file; none
+// stands twice in a list.
+type roleList struct {
+	file               string
+	users, permissions []string
+	roles              []listedRole
+}
+
+type listedRole struct {
+	name               string
+	users, permissions []string
+}
+
+// names is a list without repetitions.
+type names struct {
+	list []string
+	at   map[string]bool
+}
+
+func (n *names) add(s string) bool {
+	if n.at == nil {
+		n.at = map[string]bool{}
+	}
+	if n.at[s] {
+		return false
+	}
+	n.at[s] = true
+	n.list = append(n.list, s)
+	return true
+}
+
+// listReader reads either form line by line.
+type listReader struct {
+	file               string
+	line               int
+	users, permissions names
+}
+
+func readRoleList(file string, in io.Reader) (*roleList, error) {
+	r := &listReader{file: file}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	var rows [][]string // of pairs
+	var roles *roleReader
+	for lines.Scan() {
+		r.line++
+		text := strings.TrimSpace(lines.Text())
+		if text == "" || strings.HasPrefix(text, "#") {
+			continue
+		}
+		if roles == nil && rows == nil && strings.HasPrefix(text, "role:") {
+			roles = &roleReader{listReader: r}
+		}
+		var err error
+		if roles != nil {
+			err = roles.read(text)
+		} else {
+			var pair []string
+			pair, err = r.pair(text)
+			rows = append(rows, pair)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, &policy.Error{Kind: policy.Invalid, Field: file, Message: fmt.Sprintf("cannot be read behind line %d", r.line), Cause: err}
+	}
+	out := &roleList{file: file, users: r.users.list, permissions: r.permissions.list}
+	switch {
+	case roles != nil:
+		out.roles = roles.roles
+	case rows != nil:
+		out.roles = r.rolesOf(rows)
+	default:
+		return nil, invalid(file, "the file is empty")
+	}
+	return out, nil
+}
+
+func (r *listReader) fail(format string, args ...any) error {
+	return invalid(r.file, "line %d: %s", r.line, fmt.Sprintf(format, args...))
+}
+
+// pair reads a user and a permission.
+func (r *listReader) pair(text string) ([]string, error) {
+	words := strings.Fields(text)
+	if len(words) != 2 {
+		return nil, r.fail("a user and a permission are expected, found %d words", len(words))
+	}
+	r.users.add(words[0])
+	return words, r.permission(words[1])
+}
+
+func (r *listReader) permission(s string) error {
+	if i := strings.IndexAny(s, ".:@*"); i >= 0 {
+		return r.fail("the permission `%s` cannot be an action, since it contains `%c`", s, s[i])
+	}
+	r.permissions.add(s)
+	return nil
+}
+
+// rolesOf makes a role for each set of permissions that a user has.
+func (r *listReader) rolesOf(rows [][]string) []listedRole {
+	of := map[string]*names{}
+	for _, row := range rows {
+		if of[row[0]] == nil {
+			of[row[0]] = &names{}
+		}
+		of[row[0]].add(row[1])
+	}
+	var roles []listedRole
+	place := map[string]int{}
+	for _, user := range r.users.list {
+		set := slices.Sorted(slices.Values(of[user].list))
+		key := strings.Join(set, " ")
+		at, known := place[key]
+		if !known {
+			at = len(roles)
+			place[key] = at
+			roles = append(roles, listedRole{name: fmt.Sprintf("set%d", at+1), permissions: set})
+		}
+		roles[at].users = append(roles[at].users, user)
+	}
+	return roles
+}
+
+// roleReader reads the form of roles.
+type roleReader struct {
+	*listReader
+	roles []listedRole
+	seen  names
+	said  names // keys of the role at hand
+}
+
+func (r *roleReader) read(text string) error {
+	key, rest, found := strings.Cut(text, ":")
+	rest = strings.TrimSpace(rest)
+	switch {
+	case found && key == "role":
+		if rest == "" {
+			return r.fail("the role has no name")
+		}
+		if !r.seen.add(rest) {
+			return r.fail("the role `%s` stands twice in the file", rest)
+		}
+		r.roles, r.said = append(r.roles, listedRole{name: rest}), names{}
+		return nil
+	case !found || key != "permissions" && key != "users":
+		return r.fail("`role:`, `permissions:` or `users:` is expected, found `%s`", text)
+	case !r.said.add(key):
+		return r.fail("`%s:` is said twice of one role", key)
+	}
+	role := &r.roles[len(r.roles)-1]
+	var list names
+	for item := range strings.SplitSeq(rest, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		list.add(item)
+		if key == "users" {
+			r.users.add(item)
+		} else if err := r.permission(item); err != nil {
+			return err
+		}
+	}
+	if key == "users" {
+		role.users = list.list
+	} else {
+		role.permissions = list.list
+	}
+	return nil
+}

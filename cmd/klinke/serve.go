@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/klinke-authz/klinke/policy"
+	"github.com/klinke-authz/klinke/server"
+	"github.com/klinke-authz/klinke/server/live"
+	"github.com/klinke-authz/klinke/store/bolt"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var printConfig bool
+	cmd := &cobra.Command{
+		Use:   "serve --data DIR",
+		Short: "Run the server",
+		Long: `Run the server on a directory of data, which is made when it is not there.
+
+Prints "listening grpc=HOST:PORT" on standard output once it serves (port 0 picks a free one); logs go to standard error.
+An interrupt or SIGTERM lets calls under way end, for at most --shutdown-timeout; a second one ends the program at once.
+
+Each setting comes from its flag, else from the environment, else from the file of --config, else from its default:
+--log-level is KLINKE_LOG_LEVEL in the environment and log_level in the file. --print-config shows the outcome.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if printConfig {
+			return p.printConfig(cmd.Flags())
+		}
+		return p.serve(cmd.Context())
+	}
+	p.dataFlag(cmd)
+	f := cmd.Flags()
+	f.StringVar(&p.listen, "listen", defaultAddress, "a loopback address, HOST:PORT, or unix:PATH")
+	f.StringVar(&p.logLevel, "log-level", "info", "debug, info, warn or error; debug logs every call")
+	f.DurationVar(&p.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how long calls under way may take to end")
+	f.BoolVar(&printConfig, "print-config", false, "print the settings and where each comes from, and end")
+	return cmd
+}
+
+func (p *program) serve(ctx context.Context) (err error) {
+	if err := p.needData(); err != nil {
+		return err
+	}
+	var level slog.Level
+	if e := level.UnmarshalText([]byte(p.logLevel)); e != nil {
+		return invalid("log_level", "`%s` is none of debug, info, warn, error", p.logLevel)
+	}
+	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: level}))
+	listener, err := server.Listen(p.listen)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := listener.Close(); e != nil && !errors.Is(e, net.ErrClosed) { // the server closes it, unless it never came so far
+			err = errors.Join(err, e)
+		}
+	}()
+	if err := os.MkdirAll(p.data, 0o700); err != nil {
+		return &policy.Error{Kind: policy.Unavailable, Field: "data", Message: "the directory of data cannot be made", Cause: err}
+	}
+	db, err := bolt.Open(filepath.Join(p.data, databaseFile), bolt.Options{Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	tenants := live.New(db, log)
+	defer tenants.Close()
+	s, err := server.New(server.Config{Tenants: tenants, Log: log, Version: version})
+	if err != nil {
+		return err
+	}
+	return p.serveOn(ctx, s, listener, log)
+}
+
+// serveOn serves until the context ends or the listener fails.
+func (p *program) serveOn(ctx context.Context, s *server.Server, listener net.Listener, log *slog.Logger) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(listener) }() // serveOn waits for it, whichever way it goes on
+	err := p.say("listening grpc=%s", addressOf(listener.Addr()))
+	log.Info("serving", "listen", addressOf(listener.Addr()), "data", p.data, "version", version)
+	if err == nil {
+		select {
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+		}
+	}
+	log.Info("shutting down")
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.shutdownTimeout)
+	defer cancel()
+	if e := s.Shutdown(limited); e != nil {
+		log.Warn("calls under way were ended", "after", p.shutdownTimeout)
+	}
+	return errors.Join(err, <-ended)
+}
+
+// addressOf is an address as clients name it.
+func addressOf(a net.Addr) string {
+	if a.Network() == "unix" {
+		return "unix:" + a.String()
+	}
+	return a.String()
+}
