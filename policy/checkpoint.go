@@ -34,7 +34,8 @@ func (s *Snapshot) chunks() iter.Seq[*klinkev1.CheckpointChunk] {
 	return func(yield func(*klinkev1.CheckpointChunk) bool) {
 		w := &checkpointer{s: s, yield: yield, group: map[uint32]uint32{}, department: map[uint32]uint32{}, role: map[uint32]uint32{}}
 		header := &klinkev1.CheckpointHeader{Format: checkpointFormat, Flags: s.model.source.GetFlags(),
-			UseModel: &klinkev1.UseModel{Model: s.model.Name(), Version: s.model.Version()}}
+			UseModel: &klinkev1.UseModel{Model: s.model.Name(), Version: s.model.Version()},
+			Subjects: uint32(s.count.subjects), Combinations: s.classes.live}
 		w.emit(&klinkev1.CheckpointChunk{Header: header})
 		for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.subjects, w.relations, w.ofSubjects, w.grants, w.numbers} {
 			if step(); w.stopped {
@@ -352,7 +353,8 @@ func (w *checkpointer) numbers() {
 type Restorer struct {
 	d       *draft
 	flags   []uint32 // by the checkpoint's number, as the model in use numbers them
-	classes []uint32 // likewise
+	classes []uint32 // likewise, each holding one reference for the restorer
+	placed  []uint32 // how many subjects came for each of them
 	edges   []edge   // scratch
 }
 
@@ -392,13 +394,12 @@ func (r *Restorer) Snapshot() (*Snapshot, error) {
 	}
 	r.d.s.subjects.compact()
 	r.d.s.attributes.compact()
+	r.d.s.classes.compact()
 	return r.d.s, nil
 }
 
 // finish takes the restorer itself out of the classes and derives the rest.
 func (r *Restorer) finish() error {
-	for _, class := range r.classes {
-		r.d.leave(class)
-	}
+	r.settle()
 	return r.d.finish()
 }

@@ -49,10 +49,10 @@ type classes struct {
 type classPage struct {
 	owner *batch
 	edges []edge
-	end   [pageSize]uint32 // where a class's edges end
-	refs  [pageSize]uint32 // how many subjects
-	next  [pageSize]uint32 // number+1 of the chain's, or the free list's, next
-	fold  [pageSize]uint16 // the role set merged ahead, 0 for none, and foldDynamic
+	next  *[pageSize]uint32 // number+1 of the chain's, or the free list's, next; apart, so that nothing of a page is wasted
+	end   [pageSize]uint32  // where a class's edges end
+	refs  [pageSize]uint32  // how many subjects
+	fold  [pageSize]uint16  // the role set merged ahead, 0 for none, and foldDynamic
 }
 
 func newClasses(b *batch) classes {
@@ -78,7 +78,8 @@ func (c *classes) own(b *batch, n uint32) *classPage {
 	p := c.page(n)
 	if p.owner != b {
 		q := *p
-		q.owner, q.edges = b, slices.Clone(p.edges)
+		next := *p.next
+		q.owner, q.edges, q.next = b, slices.Clone(p.edges), &next
 		p = &q
 		*c.pages.edit(b, n/pageSize) = p
 	}
@@ -118,11 +119,14 @@ func (c *classes) intern(b *batch, edges []edge) (n uint32, fresh bool) {
 		n = c.n
 		c.n++
 		if n%pageSize == 0 {
-			c.pages.push(b, &classPage{owner: b})
+			c.pages.push(b, &classPage{owner: b, next: new([pageSize]uint32)})
+		}
+		if p, i := c.own(b, n), n%pageSize; i > 0 {
+			p.end[i] = p.end[i-1]
 		}
 	}
 	p, i := c.own(b, n), n%pageSize
-	c.setEdges(p, i, edges)
+	c.setEdges(p, n, edges)
 	p.refs[i], p.fold[i] = 1, 0
 	p.next[i] = *c.buckets.get(at)
 	*c.buckets.edit(b, at) = n + 1
@@ -133,20 +137,39 @@ func (c *classes) intern(b *batch, edges []edge) (n uint32, fresh bool) {
 	return n, true
 }
 
-func (c *classes) setEdges(p *classPage, i uint32, edges []edge) {
+// setEdges replaces a class's edges, and moves those of the numbers behind it in its page.
+func (c *classes) setEdges(p *classPage, n uint32, edges []edge) {
+	i := n % pageSize
 	from := uint32(0)
 	if i > 0 {
 		from = p.end[i-1]
 	}
 	to := p.end[i]
 	p.edges = slices.Replace(p.edges, int(from), int(to), edges...)
-	for j := i; j < pageSize; j++ {
-		p.end[j] += uint32(len(edges)) - (to - from) // ends never fall: free and unused numbers have no edges
+	for j := i; j < min(pageSize, c.n-n+i); j++ {
+		p.end[j] += uint32(len(edges)) - (to - from)
 	}
 }
 
-// add counts one more subject in a class that has some.
-func (c *classes) add(b *batch, n uint32) { c.own(b, n).refs[n%pageSize]++ }
+// reserve makes an empty index ready for a number of classes.
+func (c *classes) reserve(b *batch, classes int) {
+	for c.n == 0 && int(c.buckets.len())*2 < classes {
+		if c.buckets.push(b, 0); c.buckets.len() == 2<<c.level {
+			c.level++
+		}
+	}
+}
+
+// compact gives back the spare room that a bulk of edits left.
+func (c *classes) compact() {
+	for i := range c.pages.len() {
+		p := *c.pages.get(i)
+		p.edges = exact(p.edges)
+	}
+}
+
+// add counts more subjects in a class that has some.
+func (c *classes) add(b *batch, n, more uint32) { c.own(b, n).refs[n%pageSize] += more }
 
 // release counts one subject less; the last one frees the number.
 func (c *classes) release(b *batch, n uint32) {
@@ -159,7 +182,7 @@ func (c *classes) release(b *batch, n uint32) {
 		link = &c.own(b, *link-1).next[(*link-1)%pageSize]
 	}
 	*link = p.next[i]
-	c.setEdges(p, i, nil)
+	c.setEdges(p, n, nil)
 	p.fold[i] = 0
 	p.next[i], c.free = c.free, n+1
 	c.live--

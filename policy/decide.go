@@ -30,13 +30,14 @@ func Decide(s *Snapshot, r *Request, now time.Time) Decision {
 	if r.emergency {
 		return Decision{Allow: !r.emergencyDeny, Reason: klinkev1.Reason_REASON_EMERGENCY}
 	}
-	a := asker{s: s, r: r, at: now, now: now.UnixNano()}
+	a := &r.scratch
+	*a = asker{s: s, r: r, at: now, now: now.UnixNano()}
 	d := a.answer()
 	d.until, d.unknown, d.people = a.until, a.unknown, a.people
 	return d
 }
 
-// asker is one decision in progress.
+// asker is one decision in progress. It lives in the request, since what conditions look at cannot live on the stack.
 type asker struct {
 	s          *Snapshot
 	r          *Request

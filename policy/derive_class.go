@@ -73,6 +73,11 @@ func (d *draft) hit(n uint32, changed map[uint32]bool) bool {
 func (d *draft) foldClass(n uint32) error {
 	s := d.s
 	edges := s.classes.edges(n)
+	if set, ok := d.single(edges); ok {
+		s.sets.retain(d.b, set)
+		d.setFold(n, uint16(set))
+		return nil
+	}
 	var roles, maybe []uint32
 	conditional, dynamic := 0, false
 	sometimes := func(no uint32) {
@@ -125,10 +130,41 @@ func (d *draft) foldClass(n uint32) error {
 	if dynamic {
 		fold |= foldDynamic
 	}
-	p, i := s.classes.own(d.b, n), n%pageSize
-	s.sets.release(d.b, uint32(p.fold[i]&foldNumber))
-	p.fold[i] = fold
+	d.setFold(n, fold)
 	return nil
+}
+
+func (d *draft) setFold(n uint32, fold uint16) {
+	p, i := d.s.classes.own(d.b, n), n%pageSize
+	d.s.sets.release(d.b, uint32(p.fold[i]&foldNumber))
+	p.fold[i] = fold
+}
+
+// single returns the role set of a class that stands on one entity with roles alone, and gets nothing sometimes: the common
+// case, in which there is nothing to merge.
+func (d *draft) single(edges []edge) (set uint32, ok bool) {
+	on := func(x *entity) bool {
+		if len(x.timed) > 0 || set != 0 && x.set != 0 && set != x.set {
+			return false
+		}
+		set = max(set, x.set)
+		return true
+	}
+	if (len(edges) == 0 || edges[0] != edgeApp) && !on(d.s.everybody) {
+		return 0, false
+	}
+	for _, e := range edges {
+		switch e.kind() {
+		case edgeTimed:
+			return 0, false
+		case edgeGroup, edgeDepartment, edgeHead, edgeRole:
+			if !on(d.s.entityOf(e)) {
+				return 0, false
+			}
+		}
+	}
+	roles := d.s.sets.at.get(set).roles
+	return set, set <= uint32(foldNumber) && len(roles) <= 1 && (len(roles) == 0 || len((*d.s.roles.get(roles[0])).closure) <= MaxRolesOfUser)
 }
 
 func (d *draft) withinLimits(roles []uint32, conditional int) error {

@@ -37,6 +37,19 @@ func newDict[P any](b *batch) dict[P] {
 	return d
 }
 
+// reserve makes an empty dict ready for a number of rows.
+func (d *dict[P]) reserve(b *batch, rows int) {
+	if d.n > 0 || rows <= leafRows {
+		return
+	}
+	for d.depth = 0; leafRows*2/3<<d.depth < rows; d.depth++ {
+	}
+	d.dir = vec[*leaf[P]]{}
+	for range 1 << d.depth {
+		d.dir.push(b, &leaf[P]{owner: b, depth: d.depth})
+	}
+}
+
 // hash mixes the name space (users and apps share a dict) into the identifier's hash.
 func (d *dict[P]) hash(space byte, id string) uint64 {
 	return maphash.String(d.seed, id) ^ uint64(space)*0x9e3779b97f4a7c15

@@ -22,7 +22,7 @@ type Question struct {
 }
 
 // Request is a question that Prepare has read for one snapshot: names resolved, facts in their places. It belongs to one
-// goroutine at a time and can be used again; deciding does not change it.
+// goroutine at a time, also while it is decided, and can be prepared and decided again.
 type Request struct {
 	subject, actor who
 	acts           bool
@@ -37,6 +37,7 @@ type Request struct {
 	restricted     bool
 	emergency      bool
 	emergencyDeny  bool
+	scratch        asker
 }
 
 // fact is one attribute's value.

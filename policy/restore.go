@@ -19,6 +19,11 @@ func (r *Restorer) take(c *klinkev1.CheckpointChunk) error {
 			}
 			r.flags = append(r.flags, no)
 		}
+		r.d.s.subjects.reserve(r.d.b, int(min(h.GetSubjects(), MaxUsers)))
+		r.d.s.classes.reserve(r.d.b, int(min(h.GetCombinations(), MaxUsers)))
+	}
+	if len(c.GetRecords()) > 0 && len(r.placed) > 0 {
+		r.settle()
 	}
 	for _, x := range c.GetRecords() {
 		if err := r.record(x); err != nil {
@@ -103,6 +108,7 @@ func (r *Restorer) combinations(x *klinkev1.CheckpointCombinations) error {
 		slices.Sort(r.edges)
 		class := r.d.intern(r.edges) // counts the restorer itself in the class, until all subjects are placed
 		r.classes = append(r.classes, class)
+		r.placed = append(r.placed, 0)
 	}
 	return nil
 }
@@ -124,12 +130,25 @@ func (r *Restorer) subjects(x *klinkev1.CheckpointSubjects) error {
 			row.text = digest(texts[8*i:])
 		}
 		s.subjects.put(d.b, ids[0], string(ids[1:n]), row)
-		s.classes.add(d.b, class)
-		for _, e := range s.classes.edges(class) {
-			d.stand(e, 1)
-		}
+		r.placed[no/2]++
 		ids = ids[n:]
 	}
 	s.count.subjects = s.subjects.n
 	return nil
+}
+
+// settle counts the placed subjects in their classes and where these stand, once all have come.
+func (r *Restorer) settle() {
+	for i, n := range r.placed {
+		if n > 0 {
+			r.d.s.classes.add(r.d.b, r.classes[i], n)
+			for _, e := range r.d.s.classes.edges(r.classes[i]) {
+				r.d.stand(e, n)
+			}
+		}
+	}
+	for _, class := range r.classes {
+		r.d.leave(class)
+	}
+	r.classes, r.placed = nil, nil
 }

@@ -17,7 +17,7 @@ func (a *asker) condition(c *condition) truth {
 	return a.conditionOn(c, &q)
 }
 
-// conditionOn evaluates a condition about a frame. The decision is copied for it, so that the copy alone goes to the heap.
+// conditionOn evaluates a condition about a frame.
 func (a *asker) conditionOn(c *condition, q *frame) truth {
 	a.people = true
 	if c.now {

@@ -4,11 +4,10 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	grpchealth "google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/status"
 
+	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
@@ -54,7 +53,7 @@ func (h *health) Watch(in *healthv1.HealthCheckRequest, out healthv1.Health_Watc
 	if err := out.Send(&healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_NOT_SERVING}); err != nil {
 		return err
 	}
-	return status.Error(codes.Unavailable, "the server is stopping")
+	return policy.Errorf(policy.Unavailable, "", "the server is stopping")
 }
 
 type watcher struct {

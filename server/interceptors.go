@@ -14,7 +14,6 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/selector"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/klinke-authz/klinke/policy"
@@ -64,7 +63,7 @@ func atDebug(log *slog.Logger) selector.Matcher {
 func logOptions() []logging.Option {
 	return []logging.Option{
 		logging.WithLogOnEvents(logging.FinishCall),
-		logging.WithLevels(func(codes.Code) logging.Level { return logging.LevelDebug }),
+		logging.WithLevels(logLevel),
 	}
 }
 

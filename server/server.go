@@ -68,17 +68,10 @@ func (s *Server) Serve(l net.Listener) error {
 // waits for their handlers and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.stop()
-	ended := make(chan struct{})
-	go func() {
-		s.grpc.GracefulStop()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		s.grpc.Stop()
-		<-ended
+	stop := context.AfterFunc(ctx, s.grpc.Stop)
+	s.grpc.GracefulStop()
+	if !stop() {
 		return ctx.Err()
 	}
+	return nil
 }

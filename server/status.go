@@ -7,6 +7,7 @@ import (
 
 	validatev1 "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -93,6 +94,9 @@ func statusOf(ctx context.Context, log *slog.Logger, err error) *status.Status {
 	}
 	return st // a text that is not UTF-8 does not fit the details
 }
+
+// logLevel is the level at which a call is logged, however it ended: faults of ours have a line of their own.
+func logLevel(codes.Code) logging.Level { return logging.LevelDebug }
 
 // violation reads what the validating interceptor found, or returns nil for another error.
 func violation(err error) *policy.Error {

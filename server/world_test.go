@@ -1,3 +1,4 @@
+// The world of these tests promises that they ask a real server over a real connection, on a store of its own.
 package server
 
 import (

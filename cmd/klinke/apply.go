@@ -87,16 +87,22 @@ func (a *applier) file(ctx context.Context, name string) error {
 	if name == "-" {
 		return a.read(ctx, "standard input", "", a.p.in, 0)
 	}
+	return withFile(name, func(f *os.File) error {
+		var size int64
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		return a.read(ctx, name, filepath.Dir(name), f, size)
+	})
+}
+
+// withFile opens a file for reading while use runs.
+func withFile(name string, use func(*os.File) error) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return &policy.Error{Kind: policy.NotFound, Field: "file", Message: "cannot be read", Cause: err}
 	}
-	defer f.Close()
-	var size int64
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-		size = info.Size()
-	}
-	return a.read(ctx, name, filepath.Dir(name), f, size)
+	return errors.Join(use(f), f.Close())
 }
 
 // read applies what a reader gives. Of size 0 it is not known how much that is. Mixins of a model are looked for in the
@@ -176,7 +182,7 @@ func (a *applier) account(ctx context.Context, name string, r io.Reader, progres
 
 // changes puts the changes of a tenant's file: the first ones, and those that more returns until io.EOF.
 func (a *applier) changes(ctx context.Context, t *target, first []*klinkev1.Change, more func() ([]*klinkev1.Change, error), progress *progress) error {
-	w := &writer{to: t.sink, note: a.p.note, progress: progress, tally: newTally()}
+	w := &writer{to: t.sink, note: a.p.notef, progress: progress, tally: newTally()}
 	if t.move != nil {
 		if err := w.add(ctx, t.move); err != nil {
 			return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func (a *applier) putModel(ctx context.Context, m *klinkev1.Model) (uint32, erro
 	if a.p.output == "json" {
 		return out.GetVersion(), a.p.sayJSON(out)
 	}
-	return out.GetVersion(), a.p.say("model %s@%d: %s", out.GetModel(), out.GetVersion(), what)
+	return out.GetVersion(), a.p.sayf("model %s@%d: %s", out.GetModel(), out.GetVersion(), what)
 }
 
 // model finds a version of a model, the newest for 0: among those of this run, on the server, or, to be put there, among
@@ -68,14 +69,12 @@ func (a *applier) model(ctx context.Context, name string, version uint32) (*klin
 
 // presetModel reads a preset's model; false when there is none of that name.
 func presetModel(name string) (*klinkev1.Model, bool, error) {
-	for _, known := range preset.Names() {
-		if known == name {
-			data, _ := preset.File(name)
-			m, err := account.Model(name+".yaml", data, mixins(""))
-			return m, true, err
-		}
+	if !slices.Contains(preset.Names(), name) {
+		return nil, false, nil
 	}
-	return nil, false, nil
+	data, _ := preset.File(name)
+	m, err := account.Model(name+".yaml", data, mixins(""))
+	return m, true, err
 }
 
 // target is the tenant that is applied to.
@@ -151,7 +150,7 @@ func (a *applier) create(ctx context.Context, t *target, name string, version ui
 	if a.p.output == "json" {
 		return nil
 	}
-	return a.p.say("tenant %s: %s on %s@%d", t.id, what, name, v)
+	return a.p.sayf("tenant %s: %s on %s@%d", t.id, what, name, v)
 }
 
 // sinkFor is where the changes of an existing tenant go: to the server, or to a copy of the tenant.
@@ -198,7 +197,7 @@ func (h *rehearsal) write(_ context.Context, changes []*klinkev1.Change) (writte
 
 // copyTenant copies what the server holds. Departments and roles come twice, since those above must be there first.
 func (h *rehearsal) copyTenant(ctx context.Context, a *applier, tenant string, use *klinkev1.UseModel) error {
-	quiet := &writer{to: h, note: a.p.note, progress: &progress{}, tally: newTally()}
+	quiet := &writer{to: h, note: a.p.notef, progress: &progress{}, tally: newTally()}
 	err := quiet.add(ctx, put(&klinkev1.Record{Record: &klinkev1.Record_UseModel{UseModel: use}}))
 	revisions := map[string]bool{}
 	for _, kind := range account.Kinds() {
@@ -234,7 +233,7 @@ func withoutParent(r *klinkev1.Record) *klinkev1.Record {
 	if r.GetDepartment().GetParent() == "" && r.GetRole().GetUnder() == "" {
 		return nil
 	}
-	flat := proto.Clone(r).(*klinkev1.Record)
+	flat := proto.CloneOf(r)
 	if d := flat.GetDepartment(); d != nil {
 		d.Parent = ""
 	} else {

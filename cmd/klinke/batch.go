@@ -41,16 +41,10 @@ Exit code 0 when all were decided (and as expected), 1 when an answer is not as 
 	f.StringVar(&format, "format", "auto", "of the questions: ndjson, csv, or auto, which looks at the first letter")
 	f.StringArrayVar(&b.roles, "role", nil, "restrict all subjects to this role of theirs (repeatable)")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		in := p.in
-		if len(args) > 0 && args[0] != "-" {
-			file, err := os.Open(args[0])
-			if err != nil {
-				return &policy.Error{Kind: policy.NotFound, Field: "file", Message: "cannot be read", Cause: err}
-			}
-			defer file.Close()
-			in = file
+		if len(args) == 0 || args[0] == "-" {
+			return b.run(cmd.Context(), p.in, format)
 		}
-		return b.run(cmd.Context(), in, format)
+		return withFile(args[0], func(f *os.File) error { return b.run(cmd.Context(), f, format) })
 	}
 	return cmd
 }
@@ -196,7 +190,7 @@ func (b *batch) ask(ctx context.Context, part []*row, writer rowWriter) error {
 	for _, r := range part {
 		var answer *klinkev1.CheckResponse
 		if r.fault != nil {
-			answer = &klinkev1.CheckResponse{Decision: proto.Bool(false), Context: &klinkev1.DecisionContext{Error: faultFrom(r.fault)}}
+			answer = &klinkev1.CheckResponse{Decision: new(false), Context: &klinkev1.DecisionContext{Error: faultFrom(r.fault)}}
 		} else {
 			answer, answers = answers[0], answers[1:]
 		}
@@ -219,11 +213,11 @@ func (b *batch) count(r *row, answer *klinkev1.CheckResponse) {
 		b.deny++
 	case r.expect != "error":
 		b.fault++
-		b.p.note("line %d: %s", r.line, b.p.faultOf(answer.GetContext().GetError()))
+		b.p.notef("line %d: %s", r.line, b.p.faultOf(answer.GetContext().GetError()))
 	}
 	if !expected {
 		b.odds++
-		b.p.note("line %d: expected %s, got %s", r.line, r.expect, got)
+		b.p.notef("line %d: expected %s, got %s", r.line, r.expect, got)
 	}
 }
 
@@ -236,7 +230,7 @@ func (b *batch) conclude() error {
 	if b.odds > 0 {
 		summary = append(summary, thousands(b.odds)+" not as expected")
 	}
-	b.p.note("%s: %s; %s, at %s", plural(b.rows, "question"), strings.Join(summary, ", "), plural(b.parts, "part"),
+	b.p.notef("%s: %s; %s, at %s", plural(b.rows, "question"), strings.Join(summary, ", "), plural(b.parts, "part"),
 		"revision "+strings.Join(b.revisions, ", "))
 	switch {
 	case b.fault > 0:

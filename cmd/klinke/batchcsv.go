@@ -146,7 +146,8 @@ func (w *csvWriter) write(r *row, answer *klinkev1.CheckResponse) error {
 	if missing == "" {
 		missing = strings.Join(c.GetUnknownFacts(), " ")
 	}
-	return w.out.Write(append(slices.Clone(r.cells), verdict(answer), reason, c.GetLevel(), c.GetRelation(), missing, c.GetRevision(), w.p.faultOf(c.GetError())))
+	return w.out.Write(append(slices.Clone(r.cells),
+		verdict(answer), reason, c.GetLevel(), c.GetRelation(), missing, c.GetRevision(), w.p.faultOf(c.GetError())))
 }
 
 func (w *csvWriter) flush() error {

@@ -153,7 +153,7 @@ func (p *program) printConfig(flags *pflag.FlagSet) error {
 		if origin == "" {
 			origin = "default"
 		}
-		if err := p.say("%-40s # %s", strings.TrimSpace(string(value)), origin); err != nil {
+		if err := p.sayf("%-40s # %s", strings.TrimSpace(string(value)), origin); err != nil {
 			return err
 		}
 	}

@@ -65,7 +65,7 @@ func (p *program) sayTree(stem string, steps []*klinkev1.Step) error {
 				mark = "✓"
 			}
 		}
-		if err := p.say("%s%s%s %s", stem, branch, mark, s.GetText()); err != nil {
+		if err := p.sayf("%s%s%s %s", stem, branch, mark, s.GetText()); err != nil {
 			return err
 		}
 		if err := p.sayTree(stem+below, s.GetSteps()); err != nil {

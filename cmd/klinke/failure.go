@@ -21,19 +21,19 @@ func (p *program) report(cmd *cobra.Command, err error) {
 	var mistake *usage
 	switch st, remote := status.FromError(err); {
 	case errors.As(err, &mistake), isUsage(err):
-		p.note("%s: %v\nhelp: %s --help", path, err, path)
+		p.notef("%s: %v\nhelp: %s --help", path, err, path)
 	case remote && p.output == "json":
 		if b, e := stableJSON(st.Proto()); e == nil {
-			p.note("%s", b)
+			p.notef("%s", b)
 			return
 		}
-		p.note("%s: %s", path, p.explain(st))
+		p.notef("%s: %s", path, p.explain(st))
 	case remote:
-		p.note("%s: %s", path, p.explain(st))
+		p.notef("%s: %s", path, p.explain(st))
 	case errors.Is(err, context.Canceled):
-		p.note("%s: interrupted", path)
+		p.notef("%s: interrupted", path)
 	default:
-		p.note("%s: %v", path, err)
+		p.notef("%s: %v", path, err)
 	}
 }
 

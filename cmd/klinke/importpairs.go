@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/klinke-authz/klinke/policy"
 	"github.com/klinke-authz/klinke/policy/account"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
@@ -28,7 +27,7 @@ func (p *program) importCommand() *cobra.Command {
 
 func (p *program) pairsCommand() *cobra.Command {
 	var typ string
-	var print bool
+	var dump bool
 	a := p.newApplier(nil)
 	cmd := p.clientFlags(&cobra.Command{
 		Use:   "pairs FILE --tenant T",
@@ -49,39 +48,39 @@ the file says. The tenant's model is called like the tenant. Imported again, the
 	})
 	f := cmd.Flags()
 	f.StringVar(&typ, "type", "item", "the resource type whose actions the permissions become")
-	f.BoolVar(&print, "print", false, "print the model file and the account file that would be applied, and end")
+	f.BoolVar(&dump, "print", false, "print the model file and the account file that would be applied, and end")
 	f.BoolVar(&a.validateOnly, "validate-only", false, "say what would change, and change nothing")
 	f.StringVar(&a.reason, "reason", "", "why, for the log")
 	f.StringVar(&a.author, "author", "", "on whose behalf, for the log")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		return p.importPairs(cmd.Context(), a, args[0], typ, print)
+		return p.importPairs(cmd.Context(), a, args[0], typ, dump)
 	}
 	return cmd
 }
 
-func (p *program) importPairs(ctx context.Context, a *applier, file, typ string, print bool) error {
+func (p *program) importPairs(ctx context.Context, a *applier, file, typ string, dump bool) error {
 	if err := p.needTenant(); err != nil {
 		return err
 	}
-	in, name := p.in, "standard input"
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return &policy.Error{Kind: policy.NotFound, Field: "file", Message: "cannot be read", Cause: err}
-		}
-		defer f.Close()
-		in, name = f, file
+	var list *roleList
+	var err error
+	if file == "-" {
+		list, err = readRoleList("standard input", p.in)
+	} else {
+		err = withFile(file, func(f *os.File) (err error) {
+			list, err = readRoleList(file, f)
+			return err
+		})
 	}
-	list, err := readRoleList(name, in)
 	if err != nil {
 		return err
 	}
 	text := list.modelFile(p.tenant, typ)
-	m, err := account.Model(name, []byte(text), nil)
+	m, err := account.Model(list.file, []byte(text), nil)
 	if err != nil {
 		return err
 	}
-	if print {
+	if dump {
 		return p.printImport(list, text, typ)
 	}
 	if a.r, err = p.dial(); err != nil {
@@ -114,10 +113,10 @@ func (a *applier) importInto(ctx context.Context, list *roleList, m *klinkev1.Mo
 }
 
 func (p *program) printImport(list *roleList, model, typ string) error {
-	if err := p.say("%s", model); err != nil {
+	if err := p.sayf("%s", model); err != nil {
 		return err
 	}
-	if err := p.say("# The account; apply it after the model, from a file of its own."); err != nil {
+	if err := p.sayf("# The account; apply it after the model, from a file of its own."); err != nil {
 		return err
 	}
 	e := account.NewEncoder(p.out, p.tenant, p.tenant)

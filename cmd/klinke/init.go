@@ -12,7 +12,7 @@ import (
 
 func (p *program) initCommand() *cobra.Command {
 	var name string
-	var print bool
+	var dump bool
 	a := p.newApplier(nil)
 	cmd := p.clientFlags(&cobra.Command{
 		Use:   "init --preset NAME --tenant T",
@@ -23,7 +23,7 @@ Done again, it changes nothing. The presets: ` + strings.Join(preset.Names(), ",
 	})
 	f := cmd.Flags()
 	f.StringVar(&name, "preset", "", "the preset: "+strings.Join(preset.Names(), ", "))
-	f.BoolVar(&print, "print", false, "print the preset's model file, and end")
+	f.BoolVar(&dump, "print", false, "print the preset's model file, and end")
 	f.StringVar(&a.reason, "reason", "", "why, for the log")
 	f.StringVar(&a.author, "author", "", "on whose behalf, for the log")
 	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -33,11 +33,11 @@ Done again, it changes nothing. The presets: ` + strings.Join(preset.Names(), ",
 		cmd.RunE = func(*cobra.Command, []string) error { return err }
 		return cmd
 	}
-	cmd.RunE = func(*cobra.Command, []string) error { return p.initTenant(cmd.Context(), a, name, print) }
+	cmd.RunE = func(*cobra.Command, []string) error { return p.initTenant(cmd.Context(), a, name, dump) }
 	return cmd
 }
 
-func (p *program) initTenant(ctx context.Context, a *applier, name string, print bool) error {
+func (p *program) initTenant(ctx context.Context, a *applier, name string, dump bool) error {
 	m, isPreset, err := presetModel(name)
 	switch {
 	case err != nil:
@@ -46,7 +46,7 @@ func (p *program) initTenant(ctx context.Context, a *applier, name string, print
 		return usagef("say which preset: --preset NAME; there are %s", strings.Join(preset.Names(), ", "))
 	case !isPreset:
 		return invalid("preset", "there is no preset `%s`; there are %s", name, strings.Join(preset.Names(), ", "))
-	case print:
+	case dump:
 		data, _ := preset.File(name)
 		_, err := fmt.Fprintf(p.out, "%s", data)
 		return err
@@ -67,9 +67,10 @@ func (p *program) initTenant(ctx context.Context, a *applier, name string, print
 	case err != nil:
 		return err
 	case t.move != nil:
-		return invalid("tenant", "`%s` is there already, on another model or version; move it with an account file that says `model: %s@%d`", p.tenant, name, version)
+		return invalid("tenant", "`%s` is there already, on another model or version; move it with an account file that says `model: %s@%d`",
+			p.tenant, name, version)
 	case !t.made && p.output != "json":
-		return p.say("tenant %s: there already, on %s@%d", p.tenant, name, version)
+		return p.sayf("tenant %s: there already, on %s@%d", p.tenant, name, version)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (p *program) sayJSON(m proto.Message) error {
 	if err != nil {
 		return err
 	}
-	return p.say("%s", b)
+	return p.sayf("%s", b)
 }
 
 // table writes rows with aligned columns.

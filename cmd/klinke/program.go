@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -107,13 +108,13 @@ func (u *usage) Error() string { return u.message }
 func usagef(format string, args ...any) error { return &usage{fmt.Sprintf(format, args...)} }
 
 // say writes a line of a command's result.
-func (p *program) say(format string, args ...any) error {
+func (p *program) sayf(format string, args ...any) error {
 	_, err := fmt.Fprintf(p.out, format+"\n", args...)
 	return err
 }
 
 // note writes a line for people who watch.
-func (p *program) note(format string, args ...any) {
+func (p *program) notef(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.err, format+"\n", args...) // there is nowhere left to complain
 }
 
@@ -127,7 +128,7 @@ func plural(n int, noun string) string {
 
 // thousands writes a count with commas.
 func thousands(n int) string {
-	s := fmt.Sprint(n)
+	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0 && !strings.HasSuffix(s[:i], "-"); i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}

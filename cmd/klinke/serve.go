@@ -85,7 +85,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 func (p *program) serveOn(ctx context.Context, s *server.Server, listener net.Listener, log *slog.Logger) error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(listener) }() // serveOn waits for it, whichever way it goes on
-	err := p.say("listening grpc=%s", addressOf(listener.Addr()))
+	err := p.sayf("listening grpc=%s", addressOf(listener.Addr()))
 	log.Info("serving", "listen", addressOf(listener.Addr()), "data", p.data, "version", version)
 	if err == nil {
 		select {

@@ -117,7 +117,7 @@ func (p *program) sayApplied(t *target, w *writer, validateOnly bool) error {
 		if err != nil {
 			return err
 		}
-		return p.say("%s", b)
+		return p.sayf("%s", b)
 	}
 	if changed == 0 {
 		lines = []string{fmt.Sprintf("tenant %s: unchanged (%s)", t.id, plural(total, "record"))}
@@ -128,7 +128,7 @@ func (p *program) sayApplied(t *target, w *writer, validateOnly bool) error {
 	case w.revision != "":
 		lines = append(lines, "revision "+w.revision)
 	}
-	return p.say("%s", strings.Join(lines, "\n"))
+	return p.sayf("%s", strings.Join(lines, "\n"))
 }
 
 // progress says a line a second what a long run has done. The zero value says nothing.
@@ -164,16 +164,16 @@ func (g *progress) add(n int) {
 func (g *progress) say(line string) {
 	g.said = true
 	if isTerminal(g.p.err) {
-		_, _ = fmt.Fprintf(g.p.err, "\r\x1b[K%s", line) // as note
+		_, _ = fmt.Fprintf(g.p.err, "\r\x1b[K%s", line) // as in notef
 		return
 	}
-	g.p.note("%s", line)
+	g.p.notef("%s", line)
 }
 
 // end leaves the last line standing.
 func (g *progress) end() {
 	if g.said && isTerminal(g.p.err) {
-		g.p.note("")
+		g.p.notef("")
 	}
 }
 

@@ -41,7 +41,7 @@ func (p *program) verify() error {
 		return err
 	}
 	path := filepath.Join(p.data, databaseFile)
-	r, err := bolt.Verify(path, func(s string) { p.note("verify: %s", s) })
+	r, err := bolt.Verify(path, func(s string) { p.notef("verify: %s", s) })
 	if err != nil {
 		return err
 	}
@@ -51,11 +51,11 @@ func (p *program) verify() error {
 		if err != nil {
 			return err
 		}
-		err = p.say("%s", b)
+		err = p.sayf("%s", b)
 		return verified(r.Clean(), err)
 	}
 	for _, problem := range r.Problems {
-		if err := p.say("problem: %s", problem); err != nil {
+		if err := p.sayf("problem: %s", problem); err != nil {
 			return err
 		}
 	}
@@ -63,7 +63,7 @@ func (p *program) verify() error {
 	if !r.Clean() {
 		state = plural(len(r.Problems), "problem")
 	}
-	return verified(r.Clean(), p.say("%s: %s; %s, %s, %s, %s, position %d", path, state, plural(r.Tenants, "tenant"),
+	return verified(r.Clean(), p.sayf("%s: %s; %s, %s, %s, %s, position %d", path, state, plural(r.Tenants, "tenant"),
 		plural(r.Models, "model"), plural(r.Records, "record"), entries(r.Entries), r.Position))
 }
 

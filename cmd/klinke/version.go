@@ -18,9 +18,9 @@ func (p *program) versionCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.say("%s", b)
+				return p.sayf("%s", b)
 			}
-			return p.say("klinke %s (%s, %s/%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return p.sayf("klinke %s (%s, %s/%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	})
 }

@@ -5,6 +5,7 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -114,9 +115,12 @@ func TestLoadThatBeganBeforeCreation(t *testing.T) {
 func TestRestartKeepsEverything(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		ts := world(t, s)
-		for i := range closeTailEntries + 50 {
-			mustWrite(t, ts, "acme", puts("user%d", i))
+		var many Write
+		for i := range closeTailChanges {
+			many.Changes = append(many.Changes, user(fmt.Sprintf("user%d", i)))
 		}
+		mustWrite(t, ts, "acme", many)
+		mustWrite(t, ts, "acme", puts("the last"))
 		before := current(t, ts, "acme")
 		ts.Close() // leaves a checkpoint
 		after := current(t, over(t, s), "acme")
@@ -189,9 +193,15 @@ func (*panicking) Load(string, func([]byte) error) (store.Tenant, store.Position
 func TestCheckpointShortensTheTail(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
 		ts := world(t, s)
-		for i := range tailEntries + 2 {
-			mustWrite(t, ts, "acme", puts("user%d", i))
+		var all sync.WaitGroup
+		for w := range 32 {
+			all.Go(func() {
+				for i := range tailEntries/32 + 1 {
+					mustWrite(t, ts, "acme", puts("user%d.%d", w, i))
+				}
+			})
 		}
+		all.Wait()
 		slot, err := ts.get(t.Context(), "acme")
 		if err != nil {
 			t.Fatal(err)

@@ -201,7 +201,7 @@ func TestLivesDoNotMix(t *testing.T) {
 		})
 	}
 	again(func() error { return ts.Delete(context.Background(), "acme", "") })
-	for lives := 0; lives < 300; {
+	for lives := 0; lives < 50; {
 		info, err := ts.Create(t.Context(), Creation{ID: "acme", Model: "small"})
 		if kindOf(err) == policy.Exists {
 			continue

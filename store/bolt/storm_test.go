@@ -1,3 +1,5 @@
+// The storm of writes promises the crash tests a store that is busy in every way at once: writers, tenants that come and go,
+// compaction.
 package bolt_test
 
 import (
@@ -120,12 +122,12 @@ func compactAll(s *bolt.Store) {
 	}
 }
 
-// comeAndGo makes and deletes a tenant of two thousand records, which takes the sweeper some steps.
+// comeAndGo makes and deletes a tenant of more records than a step of the sweeper deletes.
 func comeAndGo(s *bolt.Store) {
 	_ = s.DeleteTenant("guest", 0) // a former storm's
 	for {
 		e := entryOf("guest", 0)
-		for i := range 2000 {
+		for i := range 1200 {
 			e.Changes = append(e.Changes, putUser(fmt.Sprintf("u%d", i), ""))
 		}
 		_, err := s.CreateTenant("guest", e)

@@ -106,7 +106,11 @@ type CheckpointHeader struct {
 	// The model in use.
 	UseModel *UseModel `protobuf:"bytes,2,opt,name=use_model,json=useModel,proto3" json:"use_model,omitempty"`
 	// The flags, in the order of the numbers by which combinations name them.
-	Flags         []string `protobuf:"bytes,3,rep,name=flags,proto3" json:"flags,omitempty"`
+	Flags []string `protobuf:"bytes,3,rep,name=flags,proto3" json:"flags,omitempty"`
+	// How many subjects there are.
+	Subjects uint32 `protobuf:"varint,4,opt,name=subjects,proto3" json:"subjects,omitempty"`
+	// How many combinations there are.
+	Combinations  uint32 `protobuf:"varint,5,opt,name=combinations,proto3" json:"combinations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +164,20 @@ func (x *CheckpointHeader) GetFlags() []string {
 		return x.Flags
 	}
 	return nil
+}
+
+func (x *CheckpointHeader) GetSubjects() uint32 {
+	if x != nil {
+		return x.Subjects
+	}
+	return 0
+}
+
+func (x *CheckpointHeader) GetCombinations() uint32 {
+	if x != nil {
+		return x.Combinations
+	}
+	return 0
 }
 
 // CheckpointRecord is a record without the text that only people read, and the digest that stands for it.
@@ -354,11 +372,13 @@ const file_klinke_v1_checkpoint_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x1b.klinke.v1.CheckpointHeaderR\x06header\x125\n" +
 	"\arecords\x18\x02 \x03(\v2\x1b.klinke.v1.CheckpointRecordR\arecords\x12E\n" +
 	"\fcombinations\x18\x03 \x01(\v2!.klinke.v1.CheckpointCombinationsR\fcombinations\x129\n" +
-	"\bsubjects\x18\x04 \x01(\v2\x1d.klinke.v1.CheckpointSubjectsR\bsubjects\"r\n" +
+	"\bsubjects\x18\x04 \x01(\v2\x1d.klinke.v1.CheckpointSubjectsR\bsubjects\"\xb2\x01\n" +
 	"\x10CheckpointHeader\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x120\n" +
 	"\tuse_model\x18\x02 \x01(\v2\x13.klinke.v1.UseModelR\buseModel\x12\x14\n" +
-	"\x05flags\x18\x03 \x03(\tR\x05flags\"Q\n" +
+	"\x05flags\x18\x03 \x03(\tR\x05flags\x12\x1a\n" +
+	"\bsubjects\x18\x04 \x01(\rR\bsubjects\x12\"\n" +
+	"\fcombinations\x18\x05 \x01(\rR\fcombinations\"Q\n" +
 	"\x10CheckpointRecord\x12)\n" +
 	"\x06record\x18\x01 \x01(\v2\x11.klinke.v1.RecordR\x06record\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\fR\x04text\"H\n" +
