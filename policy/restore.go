@@ -143,7 +143,9 @@ func (r *Restorer) settle() {
 		if n > 0 {
 			r.d.s.classes.add(r.d.b, r.classes[i], n)
 			for _, e := range r.d.s.classes.edges(r.classes[i]) {
-				r.d.stand(e, n)
+				if r.d.stand(e, n); e.kind() == edgeRole {
+					r.d.s.count.assignments += int(n)
+				}
 			}
 		}
 	}

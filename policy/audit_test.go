@@ -1,0 +1,167 @@
+// The audit promises that what a snapshot derives and counts is what its records say, so that nothing leaks in a long life.
+package policy
+
+import (
+	"slices"
+
+	"pgregory.net/rapid"
+)
+
+// audit recounts a snapshot.
+func audit(t *rapid.T, s *Snapshot) {
+	t.Helper()
+	refs, stands := map[uint32]uint32{}, map[edge]uint32{}
+	var timedEdges, ceilingEdges, limitEdges, objectEdges int
+	s.subjects.all(func(space byte, id []byte, row *subject) bool {
+		n := row.bits & subjectClass
+		refs[n]++
+		edges := s.classes.edges(n)
+		if (space == spaceApp) != (len(edges) > 0 && edges[0] == edgeApp) {
+			t.Fatalf("%c:%s has edges %x", space, id, edges)
+		}
+		for _, e := range edges {
+			if at := s.stand(e); at != 0 {
+				stands[at]++
+			}
+			switch e.kind() {
+			case edgeTimed:
+				timedEdges++
+			case edgeCeiling:
+				ceilingEdges++
+			case edgeLimit:
+				limitEdges++
+			case edgeObject:
+				objectEdges++
+			}
+		}
+		return true
+	})
+	auditClasses(t, s, refs)
+	sets := map[uint32]uint32{0: 1}
+	for n := range refs {
+		if f := uint32(s.classes.fold(n) & foldNumber); f != 0 {
+			sets[f]++
+		}
+	}
+	var given, bagTimed, holderGrants int
+	entity := func(e edge, x *entity) {
+		if x.set != 0 {
+			sets[x.set]++
+		}
+		if e != 0 && x.subjects != stands[e] {
+			t.Fatalf("%s counts %d subjects; %d stand on it", x.id, x.subjects, stands[e])
+		}
+		for _, b := range []*bag{x.own, x.below} {
+			if b == nil {
+				continue
+			}
+			if b.empty() {
+				t.Fatalf("%s keeps an empty bag", x.id)
+			}
+			given += len(b.roles)
+			holderGrants += int(b.objects)
+			for _, r := range b.roles {
+				if r.timed != 0 {
+					bagTimed++
+				}
+			}
+		}
+	}
+	entity(0, s.everybody)
+	live := counts{subjects: s.subjects.n}
+	for n := range s.groups.len() {
+		if g := *s.groups.get(n); g.id != "" {
+			live.groups++
+			entity(edgeGroup|edge(n), &g.entity)
+		} else if g.set != 0 || g.subjects != 0 || g.own != nil {
+			t.Fatal("a deleted group has something")
+		}
+	}
+	for n := range s.departments.len() {
+		if d := *s.departments.get(n); d.id != "" {
+			live.departments++
+			entity(edgeDepartment|edge(n), &d.entity)
+		}
+	}
+	assigned := 0
+	for n := range s.roles.len() {
+		if r := *s.roles.get(n); r.id != "" {
+			live.roles++
+			entity(edgeRole|edge(n), &r.entity)
+			assigned += int(r.given) + int(r.subjects)
+		}
+	}
+	live.assignments = assigned
+	if s.count != live {
+		t.Fatalf("counted %+v, there are %+v", s.count, live)
+	}
+	if bagTimed+timedEdges != s.timed.live || ceilingEdges != s.ceilings.live || limitEdges != s.limits.live || objectEdges+holderGrants != s.grants.live {
+		t.Fatalf("tables keep what nobody has: timed %d of %d, ceilings %d of %d, limits %d of %d, grants %d of %d", bagTimed+timedEdges, s.timed.live,
+			ceilingEdges, s.ceilings.live, limitEdges, s.limits.live, objectEdges+holderGrants, s.grants.live)
+	}
+	liveSets := 0
+	for n := range s.sets.at.len() {
+		x := s.sets.at.get(n)
+		if x.refs != sets[n] {
+			t.Fatalf("role set %v has %d references, of which %d are known", x.roles, x.refs, sets[n])
+		}
+		if x.refs > 0 {
+			liveSets++
+			if at, ok := s.sets.find(x.roles); n != 0 && (!ok || at != n) {
+				t.Fatalf("role set %v cannot be found", x.roles)
+			}
+		}
+	}
+	if liveSets != s.sets.at.live {
+		t.Fatalf("%d role sets live, %d counted", liveSets, s.sets.at.live)
+	}
+	granted, capped := map[perm]uint32{}, map[perm]uint32{}
+	for n := range s.grants.len() {
+		if g := s.grants.get(n); g.id != "" {
+			granted[g.perm]++
+		}
+	}
+	(&explainer{s: s}).holders(func(_ holder, b *bag) {
+		for _, c := range b.ceilings {
+			capped[c.perm]++
+		}
+	})
+	s.subjects.all(func(_ byte, _ []byte, row *subject) bool {
+		for _, e := range s.classes.edges(row.bits & subjectClass) {
+			if e.kind() == edgeCeiling {
+				capped[s.ceilings.get(e.number()).perm]++
+			}
+		}
+		return true
+	})
+	for p := range perm(len(s.model.perms) + len(s.fields)) {
+		if granted[p] != s.granted[p] || capped[p] != s.capped[p] {
+			t.Fatalf("%s has %d grants and %d ceilings; %d and %d counted", s.permName(p), granted[p], capped[p], s.granted[p], s.capped[p])
+		}
+	}
+}
+
+func auditClasses(t *rapid.T, s *Snapshot, refs map[uint32]uint32) {
+	t.Helper()
+	chained := map[uint32]bool{}
+	for b := range s.classes.buckets.len() {
+		for i := *s.classes.buckets.get(b); i != 0; i = s.classes.page(i - 1).next[(i-1)%pageSize] {
+			if chained[i-1] || s.classes.bucket(s.classes.hash(s.classes.edges(i-1))) != b {
+				t.Fatalf("class %d is in the wrong chain, or in two", i-1)
+			}
+			chained[i-1] = true
+		}
+	}
+	for n := range s.classes.n {
+		edges := s.classes.edges(n)
+		if s.classes.refs(n) != refs[n] || chained[n] != (refs[n] > 0) || refs[n] == 0 && (len(edges) > 0 || s.classes.fold(n) != 0) {
+			t.Fatalf("class %d (%x) has %d references; %d subjects are in it", n, edges, s.classes.refs(n), refs[n])
+		}
+		if !slices.IsSorted(edges) || len(slices.Compact(slices.Clone(edges))) != len(edges) {
+			t.Fatalf("class %d has edges %x", n, edges)
+		}
+	}
+	if len(chained) != len(refs) || int(s.classes.live) != len(refs) {
+		t.Fatalf("%d classes are chained, %d live, %d used", len(chained), s.classes.live, len(refs))
+	}
+}

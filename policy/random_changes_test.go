@@ -1,0 +1,188 @@
+// Random changes promise the properties that use them edits of every kind: puts, deletes, and those that Apply must refuse.
+package policy
+
+import (
+	"maps"
+	"slices"
+
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+)
+
+// change is any change; one in four deletes.
+func (g *chooser) change() *klinkev1.Change {
+	r := g.record()
+	if g.chance(4) {
+		return del(KeyOnly(r))
+	}
+	return put(r)
+}
+
+// beginning fills a tenant, so that what comes later has something to name.
+func (g *chooser) beginning() []*klinkev1.Change {
+	var out []*klinkev1.Change
+	for i := range 4 {
+		n := string(rune('0' + i))
+		under := func(stem string) string {
+			if i == 0 || g.chance(3) {
+				return ""
+			}
+			return g.id(stem, i)
+		}
+		out = append(out,
+			put(&klinkev1.Record{Record: &klinkev1.Record_Subject{Subject: &klinkev1.Subject{Type: klinkev1.SubjectType_SUBJECT_TYPE_USER, Id: "u" + n}}}),
+			put(&klinkev1.Record{Record: &klinkev1.Record_Group{Group: &klinkev1.Group{Id: "g" + n}}}),
+			put(&klinkev1.Record{Record: &klinkev1.Record_Department{Department: &klinkev1.Department{Id: "d" + n, Parent: under("d")}}}),
+			put(&klinkev1.Record{Record: &klinkev1.Record_Role{Role: &klinkev1.Role{Id: "r" + n, Under: under("r")}}}),
+			put(&klinkev1.Record{Record: &klinkev1.Record_Cell{Cell: g.cell("r" + n)}}))
+	}
+	out = append(out,
+		put(&klinkev1.Record{Record: &klinkev1.Record_Subject{Subject: &klinkev1.Subject{Type: klinkev1.SubjectType_SUBJECT_TYPE_APP, Id: "a0"}}}),
+		put(&klinkev1.Record{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "s0", Region: "GB", AccessDigits: "9"}}}))
+	for range 6 {
+		out = append(out,
+			put(&klinkev1.Record{Record: &klinkev1.Record_Cell{Cell: g.cell(g.role())}}),
+			put(&klinkev1.Record{Record: &klinkev1.Record_Assignment{Assignment: g.assignment()}}),
+			put(&klinkev1.Record{Record: &klinkev1.Record_GroupMember{GroupMember: &klinkev1.GroupMember{Group: g.group(), Member: g.holder()}}}),
+			put(&klinkev1.Record{Record: &klinkev1.Record_DepartmentMember{DepartmentMember: &klinkev1.DepartmentMember{
+				Department: g.department(), Subject: g.subject(), Head: g.chance(3)}}}))
+	}
+	return out
+}
+
+func (g *chooser) cell(role string) *klinkev1.Cell {
+	c := &klinkev1.Cell{Role: role, Level: g.level(), Permission: pick(g, "doc.do0", "doc.do1", "doc.*", "*.*", "box.do0", "box.do1", "box.*",
+		"doc.phone:read", "doc.phone:write", "doc.mail:write", "doc.*:read", "doc.*:write", "*.*:read", "*.*:write")}
+	switch g.below(6) {
+	case 0:
+		c.When = g.cel("")
+	case 1:
+		c.Schedule = pick(g, "office", "night")
+	}
+	return c
+}
+
+func (g *chooser) assignment() *klinkev1.Assignment {
+	a := &klinkev1.Assignment{Role: g.role(), Holder: g.holder()}
+	switch g.below(6) {
+	case 0:
+		a.When = g.cel("")
+	case 1:
+		if g.scheduled {
+			a.Schedule = pick(g, "office", "night")
+		}
+	case 2:
+		a.From, a.Until = g.boundary(), g.boundary()
+	}
+	return a
+}
+
+func (g *chooser) local() (typ, local string) {
+	typ = pick(g, "doc", "box")
+	if typ == "doc" && g.chance(3) {
+		return typ, pick(g, "phone:read", "phone:write", "mail:read")
+	}
+	return typ, g.id("do", 3)
+}
+
+// record is any record that stands alone or on others; the model's use is not among them.
+func (g *chooser) record() *klinkev1.Record {
+	switch g.below(19) {
+	case 0, 1:
+		return &klinkev1.Record{Record: &klinkev1.Record_Subject{Subject: g.subjectRecord()}}
+	case 2:
+		return &klinkev1.Record{Record: &klinkev1.Record_Group{Group: &klinkev1.Group{Id: g.group(), Labels: pick(g, nil, map[string]string{"de": "Gruppe"})}}}
+	case 3, 4:
+		return &klinkev1.Record{Record: &klinkev1.Record_GroupMember{GroupMember: &klinkev1.GroupMember{Group: g.group(), Member: g.holder()}}}
+	case 5:
+		return &klinkev1.Record{Record: &klinkev1.Record_Department{Department: &klinkev1.Department{Id: g.department(), Parent: pick(g, "", g.department())}}}
+	case 6, 7:
+		return &klinkev1.Record{Record: &klinkev1.Record_DepartmentMember{DepartmentMember: &klinkev1.DepartmentMember{
+			Department: g.department(), Subject: g.subject(), Head: g.chance(3)}}}
+	case 8:
+		return &klinkev1.Record{Record: &klinkev1.Record_Role{Role: &klinkev1.Role{Id: g.role(), Under: pick(g, "", g.role()), NotAssignable: g.chance(6)}}}
+	case 9:
+		return &klinkev1.Record{Record: &klinkev1.Record_RoleInclude{RoleInclude: &klinkev1.RoleInclude{Role: g.role(), Included: g.role()}}}
+	case 10, 11:
+		return &klinkev1.Record{Record: &klinkev1.Record_Cell{Cell: g.cell(g.role())}}
+	case 12, 13:
+		return &klinkev1.Record{Record: &klinkev1.Record_Assignment{Assignment: g.assignment()}}
+	case 14:
+		typ, local := g.local()
+		return &klinkev1.Record{Record: &klinkev1.Record_ObjectGrant{ObjectGrant: &klinkev1.ObjectGrant{
+			Type: typ, Id: g.resource(), Action: local, Holder: g.holder(), Level: g.level(), Until: g.boundary()}}}
+	case 15:
+		typ, local := g.local()
+		return &klinkev1.Record{Record: &klinkev1.Record_Ceiling{Ceiling: &klinkev1.Ceiling{Holder: g.holder(), Permission: typ + "." + local, Level: g.level()}}}
+	case 16:
+		return &klinkev1.Record{Record: &klinkev1.Record_Limit{Limit: &klinkev1.Limit{
+			Name: g.id("l", 2), Holder: g.holder(), Value: pick(g, "", "m0", "g1", "g2", "+4930123456", "x1")}}}
+	case 17:
+		return g.configuration()
+	}
+	return &klinkev1.Record{Record: &klinkev1.Record_ListedNumber{ListedNumber: &klinkev1.ListedNumber{
+		List: pick(g, "list0", "list1", "extensions"), Number: pick(g, "+4930123456", "+4930", "12", "999", "13"), Prefix: g.chance(3)}}}
+}
+
+func (g *chooser) subjectRecord() *klinkev1.Subject {
+	x := &klinkev1.Subject{Type: klinkev1.SubjectType_SUBJECT_TYPE_USER, Id: g.user(), Inactive: g.chance(6), Label: pick(g, "", "Somebody")}
+	if g.chance(4) {
+		x.Type, x.Id = klinkev1.SubjectType_SUBJECT_TYPE_APP, g.id("a", 2)
+	}
+	if g.chance(3) {
+		x.Flags = []string{pick(g, "root", "sudo")}
+	}
+	if g.chance(3) {
+		x.Attributes = map[string]string{"email": pick(g, "e0", "u1")}
+	}
+	return x
+}
+
+func (g *chooser) configuration() *klinkev1.Record {
+	switch g.below(4) {
+	case 0:
+		return &klinkev1.Record{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{
+			Id: g.id("s", 2), Region: pick(g, "DE", "GB"), AccessDigits: pick(g, "", "0", "9"), Default: g.chance(2)}}}
+	case 1:
+		return &klinkev1.Record{Record: &klinkev1.Record_EmergencyNumber{EmergencyNumber: &klinkev1.EmergencyNumber{Site: g.id("s", 2), Number: pick(g, "999", "1234")}}}
+	case 2:
+		return &klinkev1.Record{Record: &klinkev1.Record_Setting{Setting: &klinkev1.Setting{Name: "combine", Value: pick(g, "highest", "lowest")}}}
+	}
+	return &klinkev1.Record{Record: &klinkev1.Record_Setting{Setting: &klinkev1.Setting{
+		Name: pick(g, "grade", "open"), Scope: pick(g, "", "doc", "doc.phone", "box"), Value: pick(g, "low", "mid", "high")}}}
+}
+
+// dump lists what a snapshot holds, in words: equal dumps are equal tenants.
+func dump(s *Snapshot) []string {
+	var out []string
+	w := &checkpointer{s: s, group: map[uint32]uint32{}, department: map[uint32]uint32{}, role: map[uint32]uint32{}}
+	w.yield = func(c *klinkev1.CheckpointChunk) bool {
+		for _, r := range c.GetRecords() {
+			out = append(out, text(r.GetRecord())+" "+string(r.GetText()))
+		}
+		return true
+	}
+	for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.relations, w.ofSubjects, w.grants, w.numbers, w.flush} {
+		step()
+	}
+	s.subjects.all(func(space byte, id []byte, row *subject) bool {
+		x := &klinkev1.Subject{Type: subjectType(space), Id: string(id), Inactive: row.bits&subjectInactive != 0, Label: string(row.text[:])}
+		who := who{space, string(id)}
+		for _, e := range s.classes.edges(row.bits & subjectClass) {
+			if e.kind() == edgeFlag {
+				x.Flags = append(x.Flags, s.model.source.GetFlags()[e.number()])
+			} else if r := s.recordOf(who, e); r != nil && e.kind() < edgeTimed {
+				out = append(out, text(r))
+			}
+		}
+		if values := s.attributes.get(space, string(id)); values != nil {
+			x.Attributes = map[string]string{}
+			for name, no := range maps.All(s.model.userAttr) {
+				x.Attributes[name] = (*values)[no]
+			}
+		}
+		out = append(out, text(&klinkev1.Record{Record: &klinkev1.Record_Subject{Subject: x}}))
+		return true
+	})
+	slices.Sort(out)
+	return append(out, s.model.Name())
+}
