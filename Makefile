@@ -37,6 +37,10 @@ build: ## Build bin/klinke, stamped with the version that git describes.
 demo: build ## Serve a demo company and ask it a dozen questions (ONCE=1 ends by itself, PRESET=name picks the system).
 	ONCE='$(ONCE)' PRESET='$(PRESET)' scripts/demo.sh
 
+.PHONY: checkdocs
+checkdocs: build $(BIN)/grpcurl ## Run the commands that the documentation prints, and compare what they say.
+	scripts/checkdocs.sh
+
 .PHONY: test
 test: ## Run all tests with the race detector (PKG and RUN narrow it).
 	go test -race -shuffle=on -run '$(RUN)' $(PKG)
