@@ -16,6 +16,11 @@ func (d *draft) useModel(x *klinkev1.UseModel) (bool, error) {
 		return false, nil
 	}
 	m, err := d.at.Models(x.GetModel(), x.GetVersion())
+	if e, ok := err.(*Error); ok {
+		c := *e
+		c.Field = "" // whoever looks models up names his own fields
+		return false, within("model", &c)
+	}
 	if err != nil {
 		return false, within("model", err)
 	}

@@ -30,7 +30,7 @@ type compiler struct {
 }
 
 func (c *compiler) errorf(format string, args ...any) error {
-	return Errorf(Invalid, "model."+strings.Join(c.at, "."), format, args...)
+	return Errorf(Invalid, strings.Join(append([]string{"model"}, c.at...), "."), format, args...)
 }
 
 // in runs a step with the path extended.

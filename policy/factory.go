@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -57,10 +58,17 @@ func (c *compiler) factory() error {
 	changes := c.m.Factory()
 	self := func(string, uint32) (*Model, error) { return c.m, nil }
 	if _, err := Apply(Empty(), changes, Stamp{Now: timestamppb.New(epoch).AsTime(), Models: self, Replay: true}); err != nil {
-		if e, ok := err.(*Error); ok {
-			return Errorf(e.Kind, "model.roles", "the factory roles do not fit the model: %s", e.Error())
+		e, ok := err.(*Error)
+		if !ok {
+			return err
 		}
-		return err
+		var i int
+		if n, _ := fmt.Sscanf(e.Field, "changes[%d]", &i); n == 1 && i < len(changes) {
+			c := *e
+			c.Field = strings.TrimPrefix(e.Field, fmt.Sprintf("changes[%d].put.", i))
+			e, _ = naming(changes[i].GetPut(), &c).(*Error)
+		}
+		return Errorf(e.Kind, "model.roles", "the factory roles do not fit the model: %s", e.Error())
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -142,6 +143,9 @@ func (s *Snapshot) Prepare(into *Request, q *Question, normalise func(site, raw 
 		no := s.roleNo.get(0, id)
 		if no == nil {
 			return Errorf(Invalid, fmt.Sprintf("active_roles[%d]", i), "there is no role %q", id)
+		}
+		if slices.Contains(r.active, *no) {
+			return Errorf(Invalid, fmt.Sprintf("active_roles[%d]", i), "role %q is named twice", id)
 		}
 		r.active, r.restricted = append(r.active, *no), true
 	}

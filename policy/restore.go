@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
@@ -41,6 +42,18 @@ func (r *Restorer) take(c *klinkev1.CheckpointChunk) error {
 	return nil
 }
 
+// naming adds to an error which record it is about, by its key: nobody numbered it.
+func naming(r *klinkev1.Record, err error) error {
+	e, ok := err.(*Error)
+	if !ok {
+		return err
+	}
+	c := *e
+	_, parts := RecordKey(r)
+	c.Message += fmt.Sprintf(" (of the record with the key %q)", parts)
+	return &c
+}
+
 func (r *Restorer) record(x *klinkev1.CheckpointRecord) error {
 	d := r.d
 	if s := x.GetRecord().GetSubject(); s != nil { // its attributes: the subject itself came in columns
@@ -55,7 +68,7 @@ func (r *Restorer) record(x *klinkev1.CheckpointRecord) error {
 		return err
 	}
 	if _, err := d.put(x.GetRecord()); err != nil {
-		return err
+		return naming(x.GetRecord(), err)
 	}
 	if len(x.GetText()) == 0 {
 		return nil

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -20,10 +21,10 @@ const lookUpEvery = 64
 func (d *decisions) BatchCheck(ctx context.Context, in *klinkev1.BatchCheckRequest) (*klinkev1.BatchCheckResponse, error) {
 	a := d.take()
 	defer d.give(a)
-	s, failure := d.state(ctx, in.GetTenant(), false)
+	s, failure := d.stateOf(ctx, in, a)
 	if failure == nil {
 		var at *live.State
-		if at, failure = d.admit(ctx, in, s); failure == nil {
+		if at, failure = d.admit(ctx, in, s, a); failure == nil {
 			s = at
 		}
 	}
@@ -50,11 +51,41 @@ func (d *decisions) BatchCheck(ctx context.Context, in *klinkev1.BatchCheckReque
 		}
 		out.Evaluations[i] = a.fill(&answers[i], s, decision, in.GetWithReads())
 	}
+	if err := fits(out); err != nil {
+		return d.rescue(ctx, in, s, a, err)
+	}
 	return out, nil
 }
 
+// fitsAnyway is how many answers are never longer than a message may be: the longest names 64 facts of 256 bytes.
+const fitsAnyway = 200
+
+// fits refuses answers that are together longer than what clients take: they are told, instead of their library's complaint.
+func fits(out *klinkev1.BatchCheckResponse) error {
+	if len(out.GetEvaluations()) <= fitsAnyway {
+		return nil
+	}
+	if n := proto.Size(out); n > policy.MaxRequestBytes {
+		return policy.Errorf(policy.TooLarge, "evaluations", "the answers have %d bytes, more than the %d of one message; split the batch",
+			n, policy.MaxRequestBytes)
+	}
+	return nil
+}
+
+// stateOf is the state of a batch's tenant. Loading it is urgent when there is an emergency call among the items.
+func (d *decisions) stateOf(ctx context.Context, in *klinkev1.BatchCheckRequest, a *asking) (*live.State, error) {
+	if s := d.tenants.Living(in.GetTenant()); s != nil {
+		return s, nil
+	}
+	urgent := slices.ContainsFunc(in.GetEvaluations(), func(item *klinkev1.BatchItem) bool {
+		a.question = question(in, item)
+		return mayBeEmergency(&a.question)
+	})
+	return d.load(ctx, in.GetTenant(), urgent)
+}
+
 // admit checks what concerns a batch as a whole, and returns the state at which to decide it.
-func (d *decisions) admit(ctx context.Context, in *klinkev1.BatchCheckRequest, s *live.State) (*live.State, error) {
+func (d *decisions) admit(ctx context.Context, in *klinkev1.BatchCheckRequest, s *live.State, a *asking) (*live.State, error) {
 	if n := len(in.GetEvaluations()); n > policy.MaxBatchItems {
 		return nil, policy.Errorf(policy.TooLarge, "evaluations", "%d items are more than the %d that one batch may carry; split it",
 			n, policy.MaxBatchItems)
@@ -62,8 +93,17 @@ func (d *decisions) admit(ctx context.Context, in *klinkev1.BatchCheckRequest, s
 	if err := noUnknown(in.ProtoReflect(), ""); err != nil {
 		return nil, err
 	}
-	if in.GetMinRevision() == "" {
-		return s, nil
+	reached, err := s.Reached(in.GetMinRevision(), "min_revision")
+	if reached || err != nil {
+		return s, err
+	}
+	urgent := slices.ContainsFunc(in.GetEvaluations(), func(item *klinkev1.BatchItem) bool {
+		a.question = question(in, item)
+		_, settled := s.Snapshot.Emergency(&a.question)
+		return settled
+	})
+	if urgent {
+		return nil, live.NotReached("min_revision") // emergency calls do not wait for it
 	}
 	return d.tenants.At(ctx, in.GetTenant(), in.GetMinRevision(), "min_revision")
 }
@@ -121,7 +161,10 @@ func ofItem(err error, i int, item *klinkev1.BatchItem) error {
 	if !ok {
 		return err
 	}
-	part, _, _ := strings.Cut(e.Field, ".")
+	part := e.Field
+	if end := strings.IndexAny(part, ".["); end >= 0 {
+		part = part[:end]
+	}
 	byDefault := part == "active_roles" ||
 		part == "subject" && item.GetSubject() == nil ||
 		part == "actor" && item.GetActor() == nil ||

@@ -82,7 +82,7 @@ func BenchmarkWire(b *testing.B) {
 	}
 	clients := []klinkev1.DecisionServiceClient{
 		serveConstant(b, answers),
-		serveConstant(b, answers, unary(slog.New(slog.NewTextHandler(h.log, nil)), validator)...),
+		serveConstant(b, answers, unary(slog.New(slog.NewTextHandler(h.log, nil)), validator, nil)...),
 		h.decisions,
 	}
 	one := func(c klinkev1.DecisionServiceClient) error {

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/klinke-authz/klinke/policy"
 	"github.com/klinke-authz/klinke/policy/dial"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
@@ -113,11 +115,7 @@ func (d *decisions) Explain(ctx context.Context, in *klinkev1.ExplainRequest) (*
 		return nil, under("question", err)
 	}
 	if answer != nil {
-		holds := true
-		return &klinkev1.ExplainResponse{
-			Answer: answer,
-			Steps:  []*klinkev1.Step{{Text: "the number is an emergency number: nothing else is asked", Holds: &holds}},
-		}, nil
+		return explained(answer), nil
 	}
 	if err := noUnknown(in.ProtoReflect(), ""); err != nil {
 		return nil, err
@@ -126,19 +124,19 @@ func (d *decisions) Explain(ctx context.Context, in *klinkev1.ExplainRequest) (*
 	return &klinkev1.ExplainResponse{Answer: a.answer(s, decision, question.GetWithReads()), Steps: steps}, nil
 }
 
+// explained is the explanation of an answer of stage 0.
+func explained(answer *klinkev1.CheckResponse) *klinkev1.ExplainResponse {
+	return &klinkev1.ExplainResponse{
+		Answer: answer,
+		Steps:  []*klinkev1.Step{{Text: "the number is an emergency number: nothing else is asked", Holds: proto.Bool(true)}},
+	}
+}
+
 // ask brings a question to where it can be decided, in the order of the law: stage 0, then everything that may fail. It
 // returns the answer of stage 0, or an error, or the state at which to decide.
 func (d *decisions) ask(ctx context.Context, in *klinkev1.CheckRequest, a *asking) (*live.State, *klinkev1.CheckResponse, error) {
-	a.question = policy.Question{
-		Subject:     in.GetSubject(),
-		Actor:       in.GetActor(),
-		Action:      in.GetAction(),
-		Resource:    in.GetResource(),
-		Context:     in.GetContext(),
-		ActiveRoles: in.GetActiveRoles(),
-	}
-	s, lookup := d.state(ctx, in.GetTenant(), mayBeEmergency(&a.question))
-	if answer := d.stage0(in.GetTenant(), s, a); answer != nil {
+	s, answer, lookup := d.first(ctx, in, a)
+	if answer != nil {
 		return nil, answer, nil
 	}
 	if lookup != nil {
@@ -157,6 +155,25 @@ func (d *decisions) ask(ctx context.Context, in *klinkev1.CheckRequest, a *askin
 		return nil, nil, err
 	}
 	return s, nil, nil
+}
+
+// first takes a question as far as stage 0: the state of its tenant, and the answer when it is an emergency call, whatever
+// else is wrong.
+func (d *decisions) first(ctx context.Context, in *klinkev1.CheckRequest, a *asking) (*live.State, *klinkev1.CheckResponse, error) {
+	a.question = policy.Question{
+		Subject:     in.GetSubject(),
+		Actor:       in.GetActor(),
+		Action:      in.GetAction(),
+		Resource:    in.GetResource(),
+		Context:     in.GetContext(),
+		ActiveRoles: in.GetActiveRoles(),
+	}
+	var lookup error
+	s := d.tenants.Living(in.GetTenant())
+	if s == nil {
+		s, lookup = d.load(ctx, in.GetTenant(), mayBeEmergency(&a.question))
+	}
+	return s, d.stage0(in.GetTenant(), s, a), lookup
 }
 
 // GetServerInfo implements klinkev1.DecisionServiceServer.

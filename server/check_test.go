@@ -5,6 +5,8 @@ package server
 import (
 	"context"
 	"fmt"
+	"os"
+	"regexp"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -177,9 +179,35 @@ func TestServerInfo(t *testing.T) {
 	if out.GetVersion() != "v0-test" {
 		t.Errorf("version %q", out.GetVersion())
 	}
-	for name, want := range map[string]uint64{"batch_items": 10_000, "write_changes": 10_000, "request_bytes": 4 << 20} {
+	for name, want := range map[string]uint64{
+		"users": 1_000_000, "tenants": 100_000, "roles": 10_000, "groups": 100_000, "departments": 100_000, "permissions": 16_384,
+		"roles_of_user": 256, "depth": 32, "object_grants": 1_000_000, "assignments": 1_000_000, "numbers_in_list": 5_000_000,
+		"facts": 64, "fact_bytes": 4 << 10, "batch_items": 10_000, "write_changes": 10_000, "request_bytes": 4 << 20,
+		"condition_bytes": 4 << 10, "emergency_digits_min": 3, "emergency_digits_max": 6,
+	} {
 		if got := out.GetLimits()[name]; got != want {
 			t.Errorf("limit %s is %d, want %d", name, got, want)
+		}
+	}
+}
+
+// What the contract limits, the server reports.
+func TestEveryLimitIsReported(t *testing.T) {
+	declared, err := os.ReadFile("../policy/limits.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reported, err := os.ReadFile("info.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?m)^\t(M(?:ax|in)\w+) `).FindAllStringSubmatch(string(declared), -1)
+	if len(names) < 30 {
+		t.Errorf("only %d limits are declared", len(names))
+	}
+	for _, name := range names {
+		if !regexp.MustCompile(`policy\.` + name[1] + `\b`).Match(reported) {
+			t.Errorf("%s is not reported", name[1])
 		}
 	}
 }

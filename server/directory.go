@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/klinke-authz/klinke/policy"
@@ -18,6 +19,9 @@ const (
 	tenantsPage    = 100
 	maxTenantsPage = 1_000
 )
+
+// maxModel leaves room for what stands beside a model in GetModel's answer, so that what was put can be got.
+const maxModel = policy.MaxRequestBytes - 64
 
 // directory is the DirectoryService.
 type directory struct {
@@ -41,7 +45,22 @@ func (d *directory) Write(ctx context.Context, in *klinkev1.WriteRequest) (*klin
 	if err != nil {
 		return nil, err
 	}
-	return &klinkev1.WriteResponse{Revision: written.Revision, Entry: written.Entry, RepeatedRequest: written.Repeated}, nil
+	return shortened(&klinkev1.WriteResponse{Revision: written.Revision, Entry: written.Entry, RepeatedRequest: written.Repeated}), nil
+}
+
+// shortened leaves out of an answer what makes it longer than what clients take: a write that was made must not look as if
+// it had failed.
+func shortened(out *klinkev1.WriteResponse) *klinkev1.WriteResponse {
+	if proto.Size(out) <= policy.MaxRequestBytes {
+		return out
+	}
+	e := out.GetEntry()
+	out.Entry = &klinkev1.Entry{
+		Position: e.GetPosition(), Time: e.GetTime(), Author: e.GetAuthor(), Caller: e.GetCaller(), Reason: e.GetReason(),
+		RequestId: e.GetRequestId(), RequestDigest: e.GetRequestDigest(), Footprint: e.GetFootprint(),
+	}
+	out.Shortened = true
+	return out
 }
 
 // Read implements klinkev1.DirectoryServiceServer.
@@ -55,14 +74,10 @@ func (d *directory) Read(ctx context.Context, in *klinkev1.ReadRequest) (*klinke
 		if err != nil {
 			return nil, err
 		}
-		s, err := d.tenants.Current(ctx, in.GetTenant())
-		if err != nil {
-			return nil, err
+		if !token.isOf(in.GetKind()) {
+			return nil, errToken()
 		}
-		if err := token.fits(s, in.GetKind()); err != nil {
-			return nil, err
-		}
-		query.After = token.after
+		query.After, query.Lineage = token.after, token.lineage
 	}
 	page, err := d.tenants.Read(ctx, in.GetTenant(), query)
 	if err != nil {
@@ -135,8 +150,11 @@ func (d *directory) ListTenants(ctx context.Context, in *klinkev1.ListTenantsReq
 }
 
 // PutModel implements klinkev1.DirectoryServiceServer.
-func (d *directory) PutModel(_ context.Context, in *klinkev1.PutModelRequest) (*klinkev1.PutModelResponse, error) {
-	version, fresh, err := d.tenants.PutModel(in.GetModel(), in.GetValidateOnly())
+func (d *directory) PutModel(ctx context.Context, in *klinkev1.PutModelRequest) (*klinkev1.PutModelResponse, error) {
+	if n := proto.Size(in.GetModel()); n > maxModel {
+		return nil, policy.Errorf(policy.TooLarge, "model", "%d bytes; a model may have %d", n, maxModel)
+	}
+	version, fresh, err := d.tenants.PutModel(ctx, in.GetModel(), in.GetValidateOnly())
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,13 @@ package server
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
@@ -103,6 +105,12 @@ func TestPageTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mine, err := h.directory.Read(t.Context(), &klinkev1.ReadRequest{Tenant: "acme", Kind: klinkev1.RecordKind_RECORD_KIND_SUBJECT, PageSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := mine.GetNextPageToken()
+	users := policy.AppendKey(nil, klinkev1.RecordKind_RECORD_KIND_SUBJECT, []string{"user", "anna"})
 	for name, c := range map[string]struct {
 		token string
 		want  fault
@@ -110,6 +118,11 @@ func TestPageTokens(t *testing.T) {
 		"garbage":             {"!", fault{codes.InvalidArgument, "INVALID", "page_token"}},
 		"no key":              {recordsToken{"aaaaaaaa", nil}.String(), fault{codes.InvalidArgument, "INVALID", "page_token"}},
 		"of another tenant":   {first.GetNextPageToken(), fault{codes.OutOfRange, "GONE", "page_token"}},
+		"no lineage":          {recordsToken{"", users}.String(), fault{codes.InvalidArgument, "INVALID", "page_token"}},
+		"cut off":             {own[:len(own)-4], fault{codes.InvalidArgument, "INVALID", "page_token"}},
+		"lengthened":          {own + "AAAA", fault{codes.InvalidArgument, "INVALID", "page_token"}},
+		"broken into lines":   {own[:8] + "\n" + own[8:], fault{codes.InvalidArgument, "INVALID", "page_token"}},
+		"of another life":     {recordsToken{"aaaaaaaaaaaaaaaa", users}.String(), fault{codes.OutOfRange, "GONE", "page_token"}},
 		"of the tenants list": {tenantsToken("acme"), fault{codes.InvalidArgument, "INVALID", "page_token"}},
 	} {
 		_, err := h.directory.Read(t.Context(), &klinkev1.ReadRequest{
@@ -119,15 +132,53 @@ func TestPageTokens(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
-	_, err = h.directory.ListTenants(t.Context(), &klinkev1.ListTenantsRequest{PageToken: "!"})
-	if got, want := faultOf(t, err), (fault{codes.InvalidArgument, "INVALID", "page_token"}); got != want {
-		t.Errorf("tenants: %+v, want %+v", got, want)
+	for _, token := range []string{"!", tenantsToken("a\nb"), tenantsToken(strings.Repeat("x", policy.MaxIDBytes+1)), tenantsToken("acme") + "\n", "YWNtZR"} {
+		_, err = h.directory.ListTenants(t.Context(), &klinkev1.ListTenantsRequest{PageToken: token})
+		if got, want := faultOf(t, err), (fault{codes.InvalidArgument, "INVALID", "page_token"}); got != want {
+			t.Errorf("tenants from %q: %+v, want %+v", token, got, want)
+		}
 	}
 	_, err = h.directory.Read(t.Context(), &klinkev1.ReadRequest{Tenant: "acme", Kind: 2, PageSize: maxReadPage + 1})
 	if got, want := faultOf(t, err), (fault{codes.InvalidArgument, "INVALID", "page_size"}); got != want {
 		t.Errorf("a page too large: %+v, want %+v", got, want)
 	}
 }
+
+// The longest key there can be makes a token that is taken again.
+func TestPagesOfLongKeys(t *testing.T) {
+	h := world(t)
+	m := model()
+	m.Types[0].Attributes = append(m.Types[0].Attributes, &klinkev1.Attribute{Name: "team", Kind: klinkev1.AttributeKind_ATTRIBUTE_KIND_ID})
+	m.Types[0].Actions[0].Rule.Gate = []*klinkev1.Test{{Test: &klinkev1.Test_Within{Within: &klinkev1.Within{Attribute: "team", Limit: longName}}}}
+	out, err := h.directory.PutModel(t.Context(), &klinkev1.PutModelRequest{Model: m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write(t, "acme", useModel(out.GetVersion()))
+	longest := strings.Repeat("u", policy.MaxIDBytes)
+	changes := []*klinkev1.Change{user(longest)}
+	for _, last := range []string{"a", "b", "c"} {
+		changes = append(changes, put(&klinkev1.Record{Record: &klinkev1.Record_Limit{Limit: &klinkev1.Limit{
+			Name: longName, Holder: "user:" + longest, Value: strings.Repeat("v", policy.MaxFactBytes-1) + last}}}))
+	}
+	h.write(t, "acme", changes...)
+	in := &klinkev1.ReadRequest{Tenant: "acme", Kind: klinkev1.RecordKind_RECORD_KIND_LIMIT, PageSize: 1}
+	for n := range 3 {
+		page, err := h.directory.Read(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := page.GetRecords()[0].GetLimit().GetValue()[policy.MaxFactBytes-1], "abc"[n]; got != want {
+			t.Errorf("page %d ends in %c, want %c", n, got, want)
+		}
+		in.PageToken = page.GetNextPageToken()
+	}
+	if in.GetPageToken() != "" {
+		t.Error("there is a fourth page")
+	}
+}
+
+var longName = strings.Repeat("n", policy.MaxIDBytes)
 
 func TestTenants(t *testing.T) {
 	h := world(t)

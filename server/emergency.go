@@ -15,9 +15,9 @@ import (
 // emergencyWait is how long an emergency call waits for its tenant to be loaded.
 const emergencyWait = time.Second
 
-// state looks up a tenant for questions. When it fails, stage 0 is not over: see lastResort. An emergency call waits only
-// briefly for a tenant that is not in memory.
-func (d *decisions) state(ctx context.Context, tenant string, urgent bool) (*live.State, error) {
+// load looks up a tenant that is not in memory. When it fails, stage 0 is not over: see lastResort. An emergency call waits
+// only briefly.
+func (d *decisions) load(ctx context.Context, tenant string, urgent bool) (*live.State, error) {
 	if err := validTenant(tenant); err != nil {
 		return nil, err
 	}

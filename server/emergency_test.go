@@ -2,14 +2,19 @@
 package server
 
 import (
+	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/server/live"
+	"github.com/klinke-authz/klinke/store"
 	"github.com/klinke-authz/klinke/store/mem"
 )
 
@@ -134,6 +139,80 @@ func TestEmergencyWithoutStore(t *testing.T) {
 	if _, err := warm.decisions.Check(t.Context(), listen(t, "anna", "anna")); err == nil {
 		t.Error("the last known state answers other questions")
 	}
+}
+
+// stuck is a store that does not answer a load.
+type stuck struct {
+	store.Store
+	free chan struct{}
+}
+
+func (s *stuck) Load(tenant string, each func([]byte) error) (store.Tenant, store.Position, error) {
+	<-s.free
+	return s.Store.Load(tenant, each)
+}
+
+// A tenant that takes long to load, or a revision that does not come, holds up no emergency call, also not one in a batch.
+func TestEmergencyWaitsForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stuck{mem.New(), make(chan struct{})}
+		ts := live.New(s, slog.New(slog.DiscardHandler))
+		defer ts.Close()
+		if _, _, err := ts.PutModel(t.Context(), model(), false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ts.Create(t.Context(), live.Creation{ID: "acme", Model: "small"}); err != nil {
+			t.Fatal(err)
+		}
+		d := newDecisions(Config{Tenants: ts, Log: slog.New(slog.DiscardHandler)})
+		in := dials(t, "anna", "110")
+		batch := &klinkev1.BatchCheckRequest{Tenant: "acme", Evaluations: []*klinkev1.BatchItem{
+			{Resource: in.GetResource(), Action: in.GetAction()}, {Resource: listen(t, "anna", "anna").GetResource()},
+		}}
+		begun := time.Now()
+		took := func(what string, most time.Duration) {
+			t.Helper()
+			if waited := time.Since(begun); waited > most {
+				t.Errorf("%s took %v", what, waited)
+			}
+			begun = time.Now()
+		}
+		got, err := d.Check(t.Context(), in)
+		wantEmergency(t, "while the tenant is loaded", got, err)
+		took("a check", emergencyWait)
+		out, err := d.BatchCheck(t.Context(), batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEmergency(t, "in a batch, while the tenant is loaded", out.GetEvaluations()[0], nil)
+		if e := out.GetEvaluations()[1]; e.GetDecision() || e.GetContext().GetError().GetCode() != int32(codes.DeadlineExceeded) {
+			t.Errorf("the item beside it: %v, want the wait's end", e)
+		}
+		took("a batch", emergencyWait)
+		close(s.free)
+		state, err := ts.Current(t.Context(), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun = time.Now()
+		in.MinRevision = live.FormatRevision(state.Lineage, state.Position+1)
+		batch.MinRevision = in.GetMinRevision()
+		got, err = d.Check(t.Context(), in)
+		wantEmergency(t, "before a revision", got, err)
+		took("a check before a revision", 0)
+		if out, err = d.BatchCheck(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		wantEmergency(t, "in a batch, before a revision", out.GetEvaluations()[0], nil)
+		if e := out.GetEvaluations()[1]; e.GetDecision() || e.GetContext().GetError().GetCode() != int32(codes.Unavailable) {
+			t.Errorf("the item beside it: %v, want Unavailable", e)
+		}
+		took("a batch before a revision", 0)
+		batch.Evaluations = batch.Evaluations[1:]
+		if _, err = d.BatchCheck(t.Context(), batch); err == nil || time.Since(begun) == 0 {
+			t.Errorf("without an emergency call: %v at once; the batch waits for its revision", err)
+		}
+	})
 }
 
 func TestEmergencyInABatchThatIsTooLong(t *testing.T) {

@@ -33,6 +33,11 @@ func limits() map[string]uint64 {
 		"condition_bytes":       policy.MaxConditionBytes,
 		"condition_cost":        policy.MaxConditionCost,
 		"footprint_subjects":    policy.MaxFootprint,
+		"levels":                policy.MaxLevels,
+		"tests_expanded":        policy.MaxTestsExpanded,
+		"number_digits":         policy.MaxDigits,
+		"emergency_digits_min":  policy.MinEmergencyDigits,
+		"emergency_digits_max":  policy.MaxEmergencyDigits,
 		"repeat_window_seconds": policy.MaxRepeatWindowDays * 24 * 60 * 60,
 	}
 }

@@ -22,7 +22,7 @@ import (
 
 // unary is the chain, outermost first: calls are logged as their callers see them, so errors become statuses inside the
 // log, and panics become errors inside that. Questions are validated by their handlers, behind stage 0.
-func unary(log *slog.Logger, validator protovalidate.Validator) []grpc.UnaryServerInterceptor {
+func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(context.Context, any, error) (any, error)) []grpc.UnaryServerInterceptor {
 	logged := logging.UnaryServerInterceptor(callLog(log), logOptions()...)
 	byRules := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool { return isOurs(c.Service) && !isQuestion(c) })
 	return []grpc.UnaryServerInterceptor{
@@ -35,6 +35,7 @@ func unary(log *slog.Logger, validator protovalidate.Validator) []grpc.UnaryServ
 			return resp, nil
 		},
 		recovery.UnaryServerInterceptor(recovery.WithRecoveryHandlerContext(panicked)),
+		refuseUnreadable(salvage),
 		selector.UnaryServerInterceptor(refuseUnknown, byRules),
 		selector.UnaryServerInterceptor(pvinterceptor.UnaryServerInterceptor(validator), byRules),
 	}

@@ -2,11 +2,11 @@ package server
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"strings"
 
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
-	"github.com/klinke-authz/klinke/server/live"
 )
 
 // recordsToken says where the next page of records begins: behind a key, whose first byte is its kind, in one life of a
@@ -30,21 +30,34 @@ func parseRecordsToken(s string) (recordsToken, error) {
 		return recordsToken{}, errToken()
 	}
 	lineage, key, ok := strings.Cut(string(raw), "\x00")
-	if !ok || key == "" {
+	token := recordsToken{lineage, []byte(key)}
+	if !ok || lineage == "" || !isKey(key) || token.String() != s {
 		return recordsToken{}, errToken()
 	}
-	return recordsToken{lineage, []byte(key)}, nil
+	return token, nil
 }
 
-// fits says why the token cannot go on in a tenant's list of a kind, or nil.
-func (t recordsToken) fits(s *live.State, kind klinkev1.RecordKind) error {
-	switch {
-	case t.lineage != s.Lineage:
-		return policy.Errorf(policy.Gone, "page_token", "the page belongs to another life of this tenant, which was made anew or restored; begin again")
-	case t.after[0] != byte(kind):
-		return errToken()
+// isKey says whether a key has the shape that policy.AppendKey gives: a kind, then each part behind its length.
+func isKey(key string) bool {
+	if key == "" {
+		return false
 	}
-	return nil
+	for key = key[1:]; key != ""; {
+		if len(key) < 2 {
+			return false
+		}
+		n := 2 + int(binary.BigEndian.Uint16([]byte(key[:2])))
+		if n > len(key) {
+			return false
+		}
+		key = key[n:]
+	}
+	return true
+}
+
+// isOf says whether the token can go on in a list of a kind.
+func (t recordsToken) isOf(kind klinkev1.RecordKind) bool {
+	return klinkev1.RecordKind(t.after[0]) == kind
 }
 
 // tenantsToken says behind which tenant the next page begins.
@@ -52,7 +65,7 @@ func tenantsToken(after string) string { return base64.RawURLEncoding.EncodeToSt
 
 func parseTenantsToken(s string) (after string, err error) {
 	raw, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || (s != "" && validTenant(string(raw)) != nil) {
+	if err != nil || s != "" && (validTenant(string(raw)) != nil || tenantsToken(string(raw)) != s) {
 		return "", errToken()
 	}
 	return string(raw), nil

@@ -7,6 +7,7 @@ import (
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
@@ -41,16 +42,18 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, &policy.Error{Kind: policy.Internal, Message: "the rules of the messages do not compile", Cause: err}
 	}
+	d := newDecisions(c)
 	s := &Server{
 		grpc: grpc.NewServer(
+			grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
 			grpc.MaxRecvMsgSize(policy.MaxRequestBytes),
 			grpc.WaitForHandlers(true),
-			grpc.ChainUnaryInterceptor(unary(c.Log, validator)...),
+			grpc.ChainUnaryInterceptor(unary(c.Log, validator, d.salvage)...),
 			grpc.ChainStreamInterceptor(stream(c.Log)...),
 		),
 		health: newHealth(),
 	}
-	klinkev1.RegisterDecisionServiceServer(s.grpc, newDecisions(c))
+	klinkev1.RegisterDecisionServiceServer(s.grpc, d)
 	klinkev1.RegisterDirectoryServiceServer(s.grpc, &directory{tenants: c.Tenants})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"unicode/utf8"
 
 	validatev1 "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
@@ -78,14 +79,37 @@ func statusOf(ctx context.Context, log *slog.Logger, err error) *status.Status {
 	if w.ours && (e.Cause != nil || w.code != codes.Unavailable) {
 		log.ErrorContext(ctx, "a call failed", "reason", w.reason, "field", e.Field, "message", e.Message, "cause", e.Cause)
 	}
+	return told(w, clip(e.Field, mostField), clip(e.Message, mostMessage))
+}
+
+// How much of an error is told: it may repeat what a caller sent, travels in headers (of which many clients take 8 KiB) and,
+// in a batch, once for each item.
+const (
+	mostField   = 320
+	mostMessage = 640
+)
+
+// clip cuts a text at the beginning of a character.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
+}
+
+// told is an error as it crosses the wire.
+func told(w wire, field, why string) *status.Status {
 	info := &errdetails.ErrorInfo{Reason: w.reason, Domain: domain}
 	details := []protoadapt.MessageV1{info}
-	message := e.Message
-	if e.Field != "" {
-		message = e.Field + ": " + message
-		info.Metadata = map[string]string{"field": e.Field}
+	message := why
+	if field != "" {
+		message = field + ": " + why
+		info.Metadata = map[string]string{"field": field}
 		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
-			{Field: e.Field, Description: e.Message},
+			{Field: field, Description: why},
 		}})
 	}
 	st := status.New(w.code, message)

@@ -106,12 +106,12 @@ func TestMissingTenantsAreAlike(t *testing.T) {
 		_, errs["GetModel"] = h.directory.GetModel(t.Context(), &klinkev1.GetModelRequest{Tenant: tenant})
 		for call, err := range errs {
 			got := prototext(status.Convert(err))
-			if first == "" {
-				first = got
-			}
 			// Explain names the question that it was asked.
 			if call == "Explain" {
 				got = strings.ReplaceAll(got, "question.tenant", "tenant")
+			}
+			if first == "" {
+				first = got
 			}
 			if got != first || status.Code(err) != codes.NotFound {
 				t.Errorf("%s of the tenant %q: %s, want %s", call, tenant, got, first)

@@ -4,6 +4,7 @@ package server
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,8 +195,13 @@ func TestRequestSize(t *testing.T) {
 		t.Errorf("at the limit: %+v, want the long text to be blamed", got)
 	}
 	_, err = h.decisions.Check(t.Context(), sized(policy.MaxRequestBytes+1))
+	// The error is gRPC's own, since it does not let a longer message in.
+	if got := faultOf(t, err); got.code != codes.ResourceExhausted || !strings.Contains(err.Error(), "4194305 vs. 4194304") {
+		t.Errorf("one byte more: %+v, want ResourceExhausted and the limit: %v", got, err)
+	}
+	_, err = h.directory.PutModel(t.Context(), &klinkev1.PutModelRequest{Model: &klinkev1.Model{Name: string(make([]byte, policy.MaxRequestBytes))}})
 	if got := faultOf(t, err); got.code != codes.ResourceExhausted {
-		t.Errorf("one byte more: %+v, want ResourceExhausted", got)
+		t.Errorf("a long model: %+v", got)
 	}
 }
 

@@ -103,6 +103,7 @@ type Page struct {
 	Records []*klinkev1.Record
 	Next    []byte   // the key of the last record when there are more, else nil
 	Head    Position // the tenant's head at which the page was read
+	Lineage string   // whose head that is: a tenant made anew has another
 }
 
 // Compaction is a checkpoint to keep.

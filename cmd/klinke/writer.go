@@ -46,6 +46,9 @@ func (s *remoteSink) write(ctx context.Context, changes []*klinkev1.Change) (wri
 		Reason:    s.a.reason,
 		Author:    s.a.author,
 	})
+	if out.GetShortened() { // by what it brought about: then all that was sent counts
+		return written{changes, out.GetRevision()}, err
+	}
 	return written{out.GetEntry().GetChanges(), out.GetRevision()}, err
 }
 

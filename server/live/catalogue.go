@@ -54,6 +54,9 @@ func (ts *Tenants) Create(ctx context.Context, c Creation) (Info, error) {
 	if err != nil {
 		return Info{}, under("model", err)
 	}
+	if err := ctx.Err(); err != nil { // compiling the model may have taken a while
+		return Info{}, err
+	}
 	row, err := ts.store.CreateTenant(c.ID, &klinkev1.Entry{
 		Time:      timestamppb.New(now),
 		Author:    c.Author,
@@ -154,8 +157,11 @@ func (ts *Tenants) erase(id string, old *tenant, head store.Position) error {
 	}
 	ts.mu.Lock()
 	delete(ts.slots, id)
-	if err == nil {
+	switch {
+	case err == nil || kindOf(err) == policy.NotFound:
 		delete(ts.last, id)
+	case old != nil:
+		ts.last[id] = old.state.Load()
 	}
 	ts.mu.Unlock()
 	close(hold.ready)
@@ -184,7 +190,8 @@ func (ts *Tenants) List(ctx context.Context, after string, limit int) (infos []I
 		if err != nil {
 			return nil, "", err
 		}
-		info := Info{ID: row.ID, Revision: FormatRevision(row.Lineage, page.Head), Created: row.Created}
+		// What was made anew since the row was read is told by its new name; it was made when the row says, or later.
+		info := Info{ID: row.ID, Revision: FormatRevision(page.Lineage, page.Head), Created: row.Created}
 		if len(page.Records) > 0 {
 			use := page.Records[0].GetUseModel()
 			info.Model, info.Version = use.GetModel(), use.GetVersion()
@@ -208,14 +215,20 @@ type Query struct {
 	After       []byte // a page's Next; nil for the first page
 	Limit       int    // at least 1
 	MinRevision string // which the page must not be older than; empty for any
+	Lineage     string // the life that After is of; empty with it
 }
 
-// Read returns a page of records, which ends early when it grows beyond PageBytes.
+// Read returns a page of records, which ends early when it grows beyond PageBytes. Gone, about "page_token", when the page
+// before it was of another life of the tenant.
 func (ts *Tenants) Read(ctx context.Context, id string, q Query) (Page, error) {
 	for {
 		s, err := ts.At(ctx, id, q.MinRevision, "min_revision")
 		if err != nil {
 			return Page{}, err
+		}
+		if q.Lineage != "" && q.Lineage != s.Lineage {
+			return Page{}, policy.Errorf(policy.Gone, "page_token",
+				"the page belongs to another life of this tenant, which was made anew or restored; begin again")
 		}
 		page, err := ts.store.Records(id, store.Query{Kind: q.Kind, After: q.After, Limit: q.Limit})
 		if err != nil {
@@ -224,11 +237,11 @@ func (ts *Tenants) Read(ctx context.Context, id string, q Query) (Page, error) {
 			}
 			return Page{}, err
 		}
-		// Was it this life of the tenant that the store read?
-		if now, err := ts.Current(ctx, id); err != nil {
-			return Page{}, err
-		} else if now.Lineage != s.Lineage {
-			continue
+		if page.Lineage != s.Lineage {
+			if err := ctx.Err(); err != nil {
+				return Page{}, err
+			}
+			continue // a life that begins or ends; look again
 		}
 		out := Page{Records: page.Records, Next: page.Next, Lineage: s.Lineage, Revision: FormatRevision(s.Lineage, page.Head)}
 		size := 0

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -88,7 +89,10 @@ func (ts *Tenants) Model(name string, version uint32) (*klinkev1.Model, uint32, 
 
 // PutModel compiles a model and, unless it is only to be validated, stores it. It returns the version that the model has or
 // would get, and whether that is a new one. A model that does not compile is Invalid, with a field below "model".
-func (ts *Tenants) PutModel(m *klinkev1.Model, validateOnly bool) (version uint32, fresh bool, err error) {
+func (ts *Tenants) PutModel(ctx context.Context, m *klinkev1.Model, validateOnly bool) (version uint32, fresh bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, false, err
+	}
 	newest, version, err := ts.store.Model(m.GetName(), 0)
 	switch {
 	case err != nil && kindOf(err) != policy.NotFound:
@@ -99,10 +103,13 @@ func (ts *Tenants) PutModel(m *klinkev1.Model, validateOnly bool) (version uint3
 		version, fresh = version+1, true
 	}
 	if _, err := policy.Compile(m, version); err != nil {
-		return 0, false, under("model", err)
+		return 0, false, err
 	}
 	if validateOnly {
 		return version, fresh, nil
+	}
+	if err := ctx.Err(); err != nil { // compiling may have taken a while
+		return 0, false, err
 	}
 	return ts.store.PutModel(m)
 }

@@ -25,6 +25,21 @@ func ParseRevision(token string) (lineage string, at store.Position, err error) 
 	return lineage, store.Position(n), nil
 }
 
+// Reached says whether the state is not older than a revision (empty for any). Gone when the revision is of another lineage,
+// Invalid when it is none; field names it in these errors.
+func (s *State) Reached(revision, field string) (bool, error) {
+	if revision == "" {
+		return true, nil
+	}
+	at, err := s.position(revision, field)
+	return err == nil && s.Position >= at, err
+}
+
+// NotReached is the error of a reader for whom a revision does not arrive in time.
+func NotReached(field string) error {
+	return policy.Errorf(policy.Unavailable, field, "the revision has not arrived here within %v; ask again", revisionWait)
+}
+
 // position is an entry's.
 func position(e *klinkev1.Entry) store.Position { return store.Position(e.GetPosition()) }
 

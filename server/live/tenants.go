@@ -85,6 +85,17 @@ func (ts *Tenants) Current(ctx context.Context, id string) (*State, error) {
 	return t.state.Load(), nil
 }
 
+// Living returns a tenant's newest published state when the tenant is in memory, else nil: see Current.
+func (ts *Tenants) Living(id string) *State {
+	ts.mu.RLock()
+	t, closed := ts.slots[id], ts.closed
+	ts.mu.RUnlock()
+	if t == nil || closed {
+		return nil
+	}
+	return t.state.Load()
+}
+
 // At is Current, but not older than a revision (empty for any), for which it waits up to a second: then Unavailable. Gone
 // when the revision is of another lineage, Invalid when it is none; field names the revision in these errors.
 func (ts *Tenants) At(ctx context.Context, id, revision, field string) (*State, error) {
@@ -99,17 +110,15 @@ func (ts *Tenants) At(ctx context.Context, id, revision, field string) (*State, 
 			return nil, err
 		}
 		s := t.state.Load()
-		at, err := s.position(revision, field)
-		if err != nil {
+		if reached, err := s.Reached(revision, field); err != nil {
 			return nil, err
-		}
-		if s.Position >= at {
+		} else if reached {
 			return s, nil
 		}
 		select {
 		case <-t.beyond(s):
 		case <-timer.C:
-			return nil, policy.Errorf(policy.Unavailable, field, "the revision has not arrived here within %v; ask again", revisionWait)
+			return nil, NotReached(field)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

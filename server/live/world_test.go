@@ -91,7 +91,7 @@ func over(t testing.TB, s store.Store) *Tenants {
 func world(t testing.TB, s store.Store) *Tenants {
 	t.Helper()
 	ts := over(t, s)
-	if _, _, err := ts.PutModel(model(), false); err != nil {
+	if _, _, err := ts.PutModel(context.Background(), model(), false); err != nil {
 		t.Fatal(err)
 	}
 	create(t, ts, "acme")

@@ -28,7 +28,7 @@ type Write struct {
 	RequestID string
 	// Expected is the revision at which the tenant must still be; empty for any.
 	Expected string
-	// Reason (at most 4,096 bytes), Author and Caller (256 each) go into the log.
+	// Reason (at most 4,096 bytes), Author and Caller (identifiers, of at most 256) go into the log.
 	Reason, Author, Caller string
 	// ValidateOnly asks what the write would do.
 	ValidateOnly bool
@@ -100,6 +100,12 @@ func checkTexts(byField map[string]string) error {
 		}
 		if !utf8.ValidString(text) {
 			return policy.Errorf(policy.Invalid, field, "the text is not UTF-8")
+		}
+		if field == "reason" || text == "" {
+			continue
+		}
+		if err := policy.CheckID(text); err != nil {
+			return policy.Errorf(policy.Invalid, field, "%v", err)
 		}
 	}
 	return nil

@@ -276,7 +276,7 @@ func (s *Store) Records(id string, q store.Query) (store.Page, error) {
 		if err != nil {
 			return err
 		}
-		page.Head = r.Head
+		page.Head, page.Lineage = r.Head, r.Lineage
 		from := q.After
 		if len(from) == 0 {
 			from = []byte{byte(q.Kind)}

@@ -110,7 +110,7 @@ func (s *Store) Records(id string, q store.Query) (store.Page, error) {
 	if t.keys == nil {
 		t.keys = slices.Sorted(maps.Keys(t.records))
 	}
-	p := store.Page{Head: t.Head}
+	p := store.Page{Head: t.Head, Lineage: t.Lineage}
 	// Keys are compared as bytes, and all of one kind begin with the same one.
 	from := max(string([]byte{byte(q.Kind)}), string(q.After))
 	first, _ := slices.BinarySearch(t.keys, from)

@@ -201,7 +201,8 @@ func recordPages(t *testing.T, p *Place) {
 		changes = append(changes, put(want[i]), put(member(name("g", i), "user:u")))
 	}
 	slices.Reverse(changes)
-	head := p.create("t", changes...).Head
+	row := p.create("t", changes...)
+	head := row.Head
 	for _, size := range []int{1, 3, 99, 100, 101, 10000} {
 		sameMessages(t, "users", p.list("t", subjects, size), want)
 	}
@@ -209,8 +210,8 @@ func recordPages(t *testing.T, p *Place) {
 	after := []byte(keyOf(want[49]))
 	head = p.add("t", head, entry(del(want[49]), put(user("v00000", ""))))
 	page, err := p.Records("t", store.Query{Kind: subjects, After: after, Limit: 1000})
-	if err != nil || page.Head != head || page.Next != nil {
-		t.Errorf("the page is at %d with next %x, %v; the head is %d", page.Head, page.Next, err, head)
+	if err != nil || page.Head != head || page.Lineage != row.Lineage || page.Next != nil {
+		t.Errorf("the page is at %s-%d with next %x, %v; the head is %s-%d", page.Lineage, page.Head, page.Next, err, row.Lineage, head)
 	}
 	sameMessages(t, "users behind a key", page.Records, append(want[50:], user("v00000", "")))
 	page, err = p.Records("t", store.Query{Kind: subjects, After: []byte(keyOf(user("v00000", ""))), Limit: 1})

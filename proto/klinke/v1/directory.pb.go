@@ -248,8 +248,11 @@ type WriteResponse struct {
 	Entry *Entry `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
 	// True when this request id had been answered before, and this is that answer.
 	RepeatedRequest bool `protobuf:"varint,3,opt,name=repeated_request,json=repeatedRequest,proto3" json:"repeated_request,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// True when the entry's changes and effects were left out here, since the answer would have more than 4 MiB. The log has
+	// them.
+	Shortened     bool `protobuf:"varint,4,opt,name=shortened,proto3" json:"shortened,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WriteResponse) Reset() {
@@ -299,6 +302,13 @@ func (x *WriteResponse) GetEntry() *Entry {
 func (x *WriteResponse) GetRepeatedRequest() bool {
 	if x != nil {
 		return x.RepeatedRequest
+	}
+	return false
+}
+
+func (x *WriteResponse) GetShortened() bool {
+	if x != nil {
+		return x.Shortened
 	}
 	return false
 }
@@ -1113,11 +1123,12 @@ const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\x11expected_revision\x18\x04 \x01(\tB\a\xbaH\x04r\x02(@R\x10expectedRevision\x12 \n" +
 	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06reason\x12 \n" +
 	"\x06author\x18\x06 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x06author\x12#\n" +
-	"\rvalidate_only\x18\a \x01(\bR\fvalidateOnly\"~\n" +
+	"\rvalidate_only\x18\a \x01(\bR\fvalidateOnly\"\x9c\x01\n" +
 	"\rWriteResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12&\n" +
 	"\x05entry\x18\x02 \x01(\v2\x10.klinke.v1.EntryR\x05entry\x12)\n" +
-	"\x10repeated_request\x18\x03 \x01(\bR\x0frepeatedRequest\"\xe4\x01\n" +
+	"\x10repeated_request\x18\x03 \x01(\bR\x0frepeatedRequest\x12\x1c\n" +
+	"\tshortened\x18\x04 \x01(\bR\tshortened\"\xe4\x01\n" +
 	"\vReadRequest\x12\"\n" +
 	"\x06tenant\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x06tenant\x125\n" +
@@ -1125,7 +1136,7 @@ const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12%\n" +
 	"\tpage_size\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\x90NR\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80 R\tpageToken\x12*\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80@R\tpageToken\x12*\n" +
 	"\fmin_revision\x18\x05 \x01(\tB\a\xbaH\x04r\x02(@R\vminRevision\"\x7f\n" +
 	"\fReadResponse\x12+\n" +
 	"\arecords\x18\x01 \x03(\v2\x11.klinke.v1.RecordR\arecords\x12&\n" +
