@@ -40,6 +40,7 @@ func (d *draft) putGroup(x *klinkev1.Group) (bool, error) {
 		return false, err
 	}
 	n, fresh, err := register(d, &d.s.groupNo, x.GetId(), "groups", &d.s.count.groups, MaxGroups, func() uint32 {
+		d.s.nested.push(d.b, false)
 		return d.s.groups.push(d.b, &group{entity: entity{owner: d.b, id: x.GetId()}})
 	})
 	if err != nil {
@@ -130,6 +131,7 @@ func (d *draft) putGroupMember(x *klinkev1.GroupMember) (bool, error) {
 	}
 	g := d.ownGroup(n)
 	g.members = append(slices.Clone(g.members), h)
+	*d.s.nested.edit(d.b, n) = true
 	d.editBag(h, func(b *bag) { b.groups = append(slices.Clone(b.groups), n) })
 	d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
 	return true, nil
@@ -197,6 +199,7 @@ func (d *draft) deleteGroupMember(x *klinkev1.GroupMember) (bool, error) {
 	d.editBag(member.holder, func(b *bag) { b.groups = without(b.groups, n) })
 	g := d.ownGroup(n)
 	g.members = slices.Delete(slices.Clone(g.members), i, i+1)
+	*d.s.nested.edit(d.b, n) = len(g.members) > 0
 	d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
 	return true, nil
 }

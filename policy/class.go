@@ -2,6 +2,7 @@ package policy
 
 import (
 	"hash/maphash"
+	"math"
 	"slices"
 )
 
@@ -46,13 +47,26 @@ type classes struct {
 	free    uint32 // number+1 of the first free one
 }
 
+// classPage holds pageSize classes. What decisions read stands in the page, the rest beside it; so nothing is wasted either.
 type classPage struct {
 	owner *batch
 	edges []edge
-	next  *[pageSize]uint32 // number+1 of the chain's, or the free list's, next; apart, so that nothing of a page is wasted
-	end   [pageSize]uint32  // where a class's edges end
-	refs  [pageSize]uint32  // how many subjects
-	fold  [pageSize]uint16  // the role set merged ahead, 0 for none, and foldDynamic
+	wide  *[pageSize]uint32 // where the classes' edges end, when 16 bits do not hold it; else nil
+	next  *[pageSize]uint32 // number+1 of the chain's, or the free list's, next
+	refs  *[pageSize]uint32 // how many subjects
+	at    [pageSize]classAt
+}
+
+type classAt struct {
+	end  uint16 // where the class's edges end
+	fold uint16 // the role set merged ahead, 0 for none, and foldDynamic
+}
+
+func (p *classPage) end(i uint32) uint32 {
+	if p.wide != nil {
+		return p.wide[i]
+	}
+	return uint32(p.at[i].end)
 }
 
 func newClasses(b *batch) classes {
@@ -65,21 +79,25 @@ func (c *classes) page(n uint32) *classPage { return *c.pages.get(n / pageSize) 
 
 func (c *classes) edges(n uint32) []edge {
 	p, i := c.page(n), n%pageSize
-	if i == 0 {
-		return p.edges[:p.end[0]]
+	from := uint32(0)
+	if i > 0 {
+		from = p.end(i - 1)
 	}
-	return p.edges[p.end[i-1]:p.end[i]]
+	return p.edges[from:p.end(i)]
 }
 
-func (c *classes) fold(n uint32) uint16 { return c.page(n).fold[n%pageSize] }
+func (c *classes) fold(n uint32) uint16 { return c.page(n).at[n%pageSize].fold }
 func (c *classes) refs(n uint32) uint32 { return c.page(n).refs[n%pageSize] }
 
 func (c *classes) own(b *batch, n uint32) *classPage {
 	p := c.page(n)
 	if p.owner != b {
-		q := *p
-		next := *p.next
-		q.owner, q.edges, q.next = b, slices.Clone(p.edges), &next
+		q, next, refs := *p, *p.next, *p.refs
+		q.owner, q.edges, q.next, q.refs = b, slices.Clone(p.edges), &next, &refs
+		if p.wide != nil {
+			wide := *p.wide
+			q.wide = &wide
+		}
 		p = &q
 		*c.pages.edit(b, n/pageSize) = p
 	}
@@ -119,15 +137,15 @@ func (c *classes) intern(b *batch, edges []edge) (n uint32, fresh bool) {
 		n = c.n
 		c.n++
 		if n%pageSize == 0 {
-			c.pages.push(b, &classPage{owner: b, next: new([pageSize]uint32)})
+			c.pages.push(b, &classPage{owner: b, next: new([pageSize]uint32), refs: new([pageSize]uint32)})
 		}
 		if p, i := c.own(b, n), n%pageSize; i > 0 {
-			p.end[i] = p.end[i-1]
+			p.setEnd(i, p.end(i-1))
 		}
 	}
 	p, i := c.own(b, n), n%pageSize
 	c.setEdges(p, n, edges)
-	p.refs[i], p.fold[i] = 1, 0
+	p.refs[i], p.at[i].fold = 1, 0
 	p.next[i] = *c.buckets.get(at)
 	*c.buckets.edit(b, at) = n + 1
 	c.live++
@@ -142,12 +160,26 @@ func (c *classes) setEdges(p *classPage, n uint32, edges []edge) {
 	i := n % pageSize
 	from := uint32(0)
 	if i > 0 {
-		from = p.end[i-1]
+		from = p.end(i - 1)
 	}
-	to := p.end[i]
+	to := p.end(i)
 	p.edges = slices.Replace(p.edges, int(from), int(to), edges...)
+	if p.wide == nil && len(p.edges) > math.MaxUint16 {
+		p.wide = new([pageSize]uint32)
+		for j := range p.at {
+			p.wide[j] = uint32(p.at[j].end)
+		}
+	}
 	for j := i; j < min(pageSize, c.n-n+i); j++ {
-		p.end[j] += uint32(len(edges)) - (to - from)
+		p.setEnd(j, p.end(j)+uint32(len(edges))-(to-from))
+	}
+}
+
+func (p *classPage) setEnd(i, end uint32) {
+	if p.wide != nil {
+		p.wide[i] = end
+	} else {
+		p.at[i].end = uint16(end)
 	}
 }
 
@@ -183,7 +215,7 @@ func (c *classes) release(b *batch, n uint32) {
 	}
 	*link = p.next[i]
 	c.setEdges(p, n, nil)
-	p.fold[i] = 0
+	p.at[i].fold = 0
 	p.next[i], c.free = c.free, n+1
 	c.live--
 }
@@ -200,11 +232,12 @@ func (c *classes) grow(b *batch) {
 	for i != 0 {
 		n := i - 1
 		p := c.own(b, n)
-		i = p.next[n%pageSize]
+		next := &p.next[n%pageSize]
+		i = *next
 		if uint32(c.hash(c.edges(n))&(2<<c.level-1)) == added {
-			p.next[n%pageSize], move = move, n+1
+			*next, move = move, n+1
 		} else {
-			p.next[n%pageSize], keep = keep, n+1
+			*next, keep = keep, n+1
 		}
 	}
 	*c.buckets.edit(b, split), *c.buckets.edit(b, added) = keep, move

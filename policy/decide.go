@@ -31,7 +31,9 @@ func Decide(s *Snapshot, r *Request, now time.Time) Decision {
 		return Decision{Allow: !r.emergencyDeny, Reason: klinkev1.Reason_REASON_EMERGENCY}
 	}
 	a := &r.scratch
-	*a = asker{s: s, r: r, at: now, now: now.UnixNano()}
+	// All but what find fills, which costs more to clear than the rest of a decision.
+	a.s, a.r, a.at, a.now = s, r, now, now.UnixNano()
+	a.until, a.unknown, a.people, a.failed, a.restricted = 0, 0, false, false, false
 	d := a.answer()
 	d.until, d.unknown, d.people = a.until, a.unknown, a.people
 	return d
@@ -50,6 +52,7 @@ type asker struct {
 	restricted bool // only the active roles count
 	subject    person
 	actor      person
+	made       fact // that no question brought
 }
 
 // frame is what is being asked about: the question's own resource, or one that a test asks about.

@@ -87,26 +87,26 @@ func (a *asker) test(t *test, q *frame) bool {
 	return false
 }
 
-// fact returns a fact of the frame, noting one that was not sent.
-func (a *asker) fact(q *frame, at attr) fact {
-	if at.no == attrID {
-		if q.id == "" {
-			return fact{}
-		}
-		space, id := idSubject(q.id)
-		return fact{state: factPresent, text: id, space: space}
-	}
-	if at.no < len(q.facts) {
-		f := q.facts[at.no]
+// fact returns a fact of the frame, noting one that was not sent. It is valid until the next.
+func (a *asker) fact(q *frame, at attr) *fact {
+	if at.no >= 0 && at.no < len(q.facts) {
+		f := &q.facts[at.no]
 		if f.state == factUnknown && q.typ == a.r.typ {
 			a.unknown |= 1 << at.no
 		}
 		return f
 	}
-	if q.typ.attrs[at.no].optional {
-		return fact{state: factAbsent}
+	a.made = fact{}
+	switch {
+	case at.no == attrID:
+		if q.id != "" {
+			a.made.state = factPresent
+			a.made.space, a.made.text = idSubject(q.id)
+		}
+	case q.typ.attrs[at.no].optional:
+		a.made.state = factAbsent
 	}
-	return fact{}
+	return &a.made
 }
 
 // idSubject reads a resource's identifier that is a user's: bare, or written `user:ID` or `app:ID`.
@@ -127,11 +127,11 @@ func (a *asker) is(t *test, q *frame) bool {
 		return false
 	}
 	if t.by >= 0 {
-		values := a.s.attributes.get(q.p.space, q.p.id)
+		values, text := a.s.attributes.get(q.p.space, q.p.id), f.text
 		if t.attr.no == attrID {
-			f.text = q.id
+			text = q.id
 		}
-		return values != nil && (*values)[t.by] != "" && (*values)[t.by] == f.text
+		return values != nil && (*values)[t.by] != "" && (*values)[t.by] == text
 	}
 	if f.space == spaceGroup {
 		return a.inGroup(q.p, f.text)
@@ -139,9 +139,16 @@ func (a *asker) is(t *test, q *frame) bool {
 	return f.space == q.p.space && f.text == q.p.id
 }
 
+// inGroup looks at the person's own groups first. Into one that has only subjects for members there is no other way.
 func (a *asker) inGroup(p *person, id string) bool {
 	no := a.s.groupNo.get(0, id)
-	return no != nil && a.reaches(p, holderGroup|holder(*no))
+	if no == nil {
+		return false
+	}
+	if p.has(edgeGroup | edge(*no)) {
+		return true
+	}
+	return *a.s.nested.get(*no) && a.reaches(p, holderGroup|holder(*no))
 }
 
 func (a *asker) value(t *test, q *frame) bool {
@@ -153,8 +160,9 @@ func (a *asker) value(t *test, q *frame) bool {
 	if f.state == factUnknown {
 		return false
 	}
+	text := f.text
 	if t.attr.no == attrID {
-		f.text = q.id
+		text = q.id
 	}
 	for i := range t.values {
 		x := &t.values[i]
@@ -168,7 +176,7 @@ func (a *asker) value(t *test, q *frame) bool {
 			if t.attr.kind == klinkev1.AttributeKind_ATTRIBUTE_KIND_BOOL && f.bit == x.bit {
 				return true
 			}
-		case f.text == x.text:
+		case text == x.text:
 			return true
 		}
 	}

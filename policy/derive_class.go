@@ -135,9 +135,9 @@ func (d *draft) foldClass(n uint32) error {
 }
 
 func (d *draft) setFold(n uint32, fold uint16) {
-	p, i := d.s.classes.own(d.b, n), n%pageSize
-	d.s.sets.release(d.b, uint32(p.fold[i]&foldNumber))
-	p.fold[i] = fold
+	at := &d.s.classes.own(d.b, n).at[n%pageSize]
+	d.s.sets.release(d.b, uint32(at.fold&foldNumber))
+	at.fold = fold
 }
 
 // single returns the role set of a class that stands on one entity with roles alone, and gets nothing sometimes: the common

@@ -6,9 +6,10 @@ import (
 )
 
 // dict is a persistent map from identifiers to rows, built for a million of them: extendible hashing over leaves of up to
-// leafRows rows, which are the unit of copying. An identifier costs its bytes, about five bytes of index and its row. A
+// leafRows rows, which are the unit of copying. An identifier costs its bytes, about six bytes of index and its row. A
 // copy of the struct is a copy of the map; edits go through a batch. The hash is seeded, so that nobody can choose
-// identifiers that collide.
+// identifiers that collide. A lookup in a large dict costs the memory that it has to fetch, so it looks at an identifier's
+// bytes only when eight bits of its hash agree.
 type dict[P any] struct {
 	seed  maphash.Seed
 	dir   vec[*leaf[P]] // 1<<depth leaves; one of smaller depth stands at several places
@@ -23,12 +24,29 @@ const (
 
 type leaf[P any] struct {
 	owner *batch
-	depth uint8
+	slots []slot
+	ids   []byte     // the identifiers, one after the other
+	rows  []P        // by slot
 	head  [256]uint8 // by the hash's low byte: slot+1 of a chain's first row
-	next  []uint8    // by slot: slot+1 of the chain's next row
-	end   []uint16   // by slot: where its identifier ends in ids
-	ids   []byte     // one byte of space, then the identifier, for each slot
-	rows  []P
+	depth uint8
+}
+
+// slot is what a leaf knows of one identifier.
+type slot struct {
+	end  uint16 // where it ends in ids
+	mark uint8  // its name space, and bits of its hash
+	next uint8  // slot+1 of the chain's next row
+}
+
+// markApp is the bit of a mark that tells the name spaces apart.
+const markApp = uint8(1) << 7
+
+func markOf(h uint64, space byte) uint8 {
+	m := uint8(h>>8) &^ markApp
+	if space == spaceApp {
+		m |= markApp
+	}
+	return m
 }
 
 func newDict[P any](b *batch) dict[P] {
@@ -37,12 +55,12 @@ func newDict[P any](b *batch) dict[P] {
 	return d
 }
 
-// reserve makes an empty dict ready for a number of rows.
+// reserve makes an empty dict ready for a number of rows, in leaves that are nearly full: those that overflow are split.
 func (d *dict[P]) reserve(b *batch, rows int) {
 	if d.n > 0 || rows <= leafRows {
 		return
 	}
-	for d.depth = 0; leafRows*2/3<<d.depth < rows; d.depth++ {
+	for d.depth = 0; (leafRows-leafRows/32)<<d.depth < rows; d.depth++ {
 	}
 	d.dir = vec[*leaf[P]]{}
 	for range 1 << d.depth {
@@ -50,23 +68,35 @@ func (d *dict[P]) reserve(b *batch, rows int) {
 	}
 }
 
-// hash mixes the name space (users and apps share a dict) into the identifier's hash.
+// hash mixes the name space into the identifier's hash: users and apps share a dict. Other things have none, and pass 0.
 func (d *dict[P]) hash(space byte, id string) uint64 {
-	return maphash.String(d.seed, id) ^ uint64(space)*0x9e3779b97f4a7c15
-}
-
-func (l *leaf[P]) id(slot uint8) (space byte, id []byte) {
-	from := uint16(0)
-	if slot > 0 {
-		from = l.end[slot-1]
+	h := maphash.String(d.seed, id)
+	if space == spaceApp {
+		h ^= 0x9e3779b97f4a7c15
 	}
-	return l.ids[from], l.ids[from+1 : l.end[slot]]
+	return h
 }
 
-func (l *leaf[P]) find(h uint64, space byte, id string) (slot uint8, ok bool) {
-	for s := l.head[byte(h)]; s != 0; s = l.next[s-1] {
-		if sp, x := l.id(s - 1); sp == space && string(x) == id {
-			return s - 1, true
+func (l *leaf[P]) id(at uint8) []byte {
+	from := uint16(0)
+	if at > 0 {
+		from = l.slots[at-1].end
+	}
+	return l.ids[from:l.slots[at].end]
+}
+
+func (l *leaf[P]) space(at uint8) byte {
+	if l.slots[at].mark&markApp != 0 {
+		return spaceApp
+	}
+	return spaceUser
+}
+
+func (l *leaf[P]) find(h uint64, space byte, id string) (at uint8, ok bool) {
+	mark := markOf(h, space)
+	for i := l.head[byte(h)]; i != 0; i = l.slots[i-1].next {
+		if l.slots[i-1].mark == mark && string(l.id(i-1)) == id {
+			return i - 1, true
 		}
 	}
 	return 0, false
@@ -92,7 +122,7 @@ func (d *dict[P]) put(b *batch, space byte, id string, row P) {
 			d.own(b, at).rows[s] = row
 			return
 		}
-		if len(l.rows) < leafRows && len(l.ids)+len(id)+1 <= leafIDBytes {
+		if len(l.rows) < leafRows && len(l.ids)+len(id) <= leafIDBytes {
 			d.own(b, at).insert(h, space, id, row)
 			d.n++
 			return
@@ -113,8 +143,8 @@ func (d *dict[P]) delete(b *batch, space byte, id string) bool {
 	l := &leaf[P]{owner: b, depth: old.depth}
 	for s := range old.rows {
 		if uint8(s) != gone {
-			sp, x := old.id(uint8(s))
-			l.insert(d.hash(sp, string(x)), sp, string(x), old.rows[s])
+			sp, x := old.space(uint8(s)), string(old.id(uint8(s)))
+			l.insert(d.hash(sp, x), sp, x, old.rows[s])
 		}
 	}
 	d.place(b, at, l)
@@ -122,7 +152,8 @@ func (d *dict[P]) delete(b *batch, space byte, id string) bool {
 	return true
 }
 
-// all visits every row for reading, in no order. The identifier is valid only during the visit.
+// all visits every row for reading, in no order. The identifier is valid only during the visit; the space is that of a user
+// where there is none.
 func (d *dict[P]) all(visit func(space byte, id []byte, row *P) bool) {
 	for i := range d.dir.len() {
 		l := *d.dir.get(i)
@@ -130,7 +161,7 @@ func (d *dict[P]) all(visit func(space byte, id []byte, row *P) bool) {
 			continue // seen at its first place
 		}
 		for s := range l.rows {
-			if sp, x := l.id(uint8(s)); !visit(sp, x, &l.rows[s]) {
+			if !visit(l.space(uint8(s)), l.id(uint8(s)), &l.rows[s]) {
 				return
 			}
 		}
@@ -142,8 +173,7 @@ func (d *dict[P]) compact() {
 	for i := range d.dir.len() {
 		l := *d.dir.get(i)
 		if i&(1<<(d.depth-l.depth)-1) == 0 {
-			l.next, l.end = exact(l.next), exact(l.end)
-			l.ids, l.rows = exact(l.ids), exact(l.rows)
+			l.slots, l.ids, l.rows = exact(l.slots), exact(l.ids), exact(l.rows)
 		}
 	}
 }
@@ -156,9 +186,8 @@ func exact[T any](s []T) []T {
 }
 
 func (l *leaf[P]) insert(h uint64, space byte, id string, row P) {
-	l.ids = append(append(l.ids, space), id...)
-	l.end = append(l.end, uint16(len(l.ids)))
-	l.next = append(l.next, l.head[byte(h)])
+	l.ids = append(l.ids, id...)
+	l.slots = append(l.slots, slot{end: uint16(len(l.ids)), mark: markOf(h, space), next: l.head[byte(h)]})
 	l.rows = append(l.rows, row)
 	l.head[byte(h)] = uint8(len(l.rows))
 }
@@ -170,8 +199,7 @@ func (d *dict[P]) own(b *batch, at uint32) *leaf[P] {
 		return l
 	}
 	c := &leaf[P]{owner: b, depth: l.depth, head: l.head}
-	c.next, c.end = slices.Clone(l.next), slices.Clone(l.end)
-	c.ids, c.rows = slices.Clone(l.ids), slices.Clone(l.rows)
+	c.slots, c.ids, c.rows = slices.Clone(l.slots), slices.Clone(l.ids), slices.Clone(l.rows)
 	d.place(b, at, c)
 	return c
 }
@@ -197,9 +225,9 @@ func (d *dict[P]) split(b *batch, at uint32) {
 	}
 	two := [2]*leaf[P]{{owner: b, depth: old.depth + 1}, {owner: b, depth: old.depth + 1}}
 	for s := range old.rows {
-		sp, x := old.id(uint8(s))
-		h := d.hash(sp, string(x))
-		two[h>>(63-old.depth)&1].insert(h, sp, string(x), old.rows[s])
+		sp, x := old.space(uint8(s)), string(old.id(uint8(s)))
+		h := d.hash(sp, x)
+		two[h>>(63-old.depth)&1].insert(h, sp, x, old.rows[s])
 	}
 	first := at &^ (uint32(1)<<(d.depth-old.depth) - 1)
 	d.place(b, first, two[0])

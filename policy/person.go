@@ -11,8 +11,9 @@ type person struct {
 	fold     uint16
 	inactive bool
 	other    bool // named by a fact: his conditional assignments do not count, since the question's context is not his
-	// What conditions came to, so that each is asked once.
-	asked  [MaxConditional]uint32 // numbers of Snapshot.timed, plus one
+	// What conditions came to, so that each is asked once: the first `known` of both.
+	known  uint8
+	asked  [MaxConditional]uint32 // numbers of Snapshot.timed
 	answer [MaxConditional]truth
 }
 
@@ -32,14 +33,35 @@ func (a *asker) find(p *person, w who) bool {
 		return false
 	}
 	n := row.bits & subjectClass
-	p.who, p.inactive = w, row.bits&subjectInactive != 0
+	p.who, p.inactive, p.known = w, row.bits&subjectInactive != 0, 0
 	p.edges, p.fold = a.s.classes.edges(n), a.s.classes.fold(n)
 	return true
 }
 
 func (p *person) has(e edge) bool {
-	_, ok := slices.BinarySearch(p.edges, e)
-	return ok
+	if len(p.edges) > 16 {
+		_, ok := slices.BinarySearch(p.edges, e)
+		return ok
+	}
+	for _, x := range p.edges { // most have a handful, which is faster read than halved
+		if x >= e {
+			return x == e
+		}
+	}
+	return false
+}
+
+// placed are the edges to the departments of which a person is a member or the head.
+func (p *person) placed() []edge {
+	from := 0
+	for from < len(p.edges) && p.edges[from] < edgeDepartment {
+		from++
+	}
+	to := from
+	for to < len(p.edges) && p.edges[to] < edgeRole {
+		to++
+	}
+	return p.edges[from:to]
 }
 
 // stand returns what a person stands on by his i-th edge, or by being somebody at all when i is -1; nil for nothing, also
@@ -85,16 +107,17 @@ func (a *asker) active(p *person, number uint32) bool {
 
 // remember asks an assignment's condition once for each decision.
 func (a *asker) remember(p *person, number uint32, c *condition) truth {
-	for i, asked := range p.asked {
-		switch asked {
-		case number + 1:
-			return p.answer[i]
-		case 0:
-			p.asked[i], p.answer[i] = number+1, a.condition(c)
+	for i, asked := range p.asked[:p.known] {
+		if asked == number {
 			return p.answer[i]
 		}
 	}
-	return a.condition(c)
+	answer := a.condition(c)
+	if i := p.known; int(i) < len(p.asked) {
+		p.asked[i], p.answer[i] = number, answer
+		p.known++
+	}
+	return answer
 }
 
 // given notes that what a failed condition guards cannot be told, which matters under `lowest`.
@@ -196,13 +219,19 @@ func (a *asker) sameRole(p, q *person) bool {
 
 // department says whether one person is a member of a department that is another's, below it, or led by him.
 func (a *asker) department(member, of *person) bool {
-	for _, e := range member.edges {
+	mine := of.placed()
+	if len(mine) == 0 {
+		return false
+	}
+	for _, e := range member.placed() {
 		if e.kind() != edgeDepartment {
-			continue
+			break // the heads come last
 		}
 		for n := e.number() + 1; n != 0; n = (*a.s.departments.get(n - 1)).parent {
-			if of.has(edgeDepartment|edge(n-1)) || of.has(edgeHead|edge(n-1)) {
-				return true
+			for _, d := range mine {
+				if d.number() == n-1 {
+					return true
+				}
 			}
 		}
 	}

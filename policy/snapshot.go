@@ -21,6 +21,7 @@ type Snapshot struct {
 
 	groupNo, departmentNo, roleNo dict[uint32]
 	groups                        vec[*group]
+	nested                        vec[bool] // by group: it has members other than subjects
 	departments                   vec[*department]
 	roles                         vec[*role]
 	everybody                     *entity
