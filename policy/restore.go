@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
@@ -55,7 +56,7 @@ func (r *Restorer) record(x *klinkev1.CheckpointRecord) error {
 		return err
 	}
 	if _, err := d.put(x.GetRecord()); err != nil {
-		return err
+		return ofRecord(x.GetRecord(), err)
 	}
 	if len(x.GetText()) == 0 {
 		return nil
@@ -70,6 +71,18 @@ func (r *Restorer) record(x *klinkev1.CheckpointRecord) error {
 		d.ownRole(*d.s.roleNo.get(0, y.Role.GetId())).text = text
 	}
 	return nil
+}
+
+// ofRecord says in an error which record it is about.
+func ofRecord(x *klinkev1.Record, err error) error {
+	e, ok := err.(*Error)
+	if !ok {
+		return err
+	}
+	_, parts := RecordKey(x)
+	about := *e
+	about.Message += " (that of " + strings.Join(parts, ", ") + ")"
+	return &about
 }
 
 // combinations numbers combinations of edges, which hold no subject yet.
