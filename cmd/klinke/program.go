@@ -69,7 +69,6 @@ Exit codes: 0 success or allow, 1 deny or differences, 2 an error.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return p.settle(cmd) },
-		Args:              cobra.NoArgs,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&p.config, "config", "", "YAML file of settings (environment: KLINKE_CONFIG)")
