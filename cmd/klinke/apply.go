@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -48,7 +49,8 @@ func (p *program) applyCommand() *cobra.Command {
 		Short: "Put models and accounts from files",
 		Long: `Put models and accounts from files; - is standard input. A file of an account (it begins with tenant) makes the tenant
 when it is not there, with its model; a preset's model is put when the server lacks it. What the file says is put, what it
-does not name stays, unless --prune deletes it. Applied again, a file changes nothing and says so.
+does not name stays, unless --prune deletes it. Applied again, a file changes nothing and says so. A tenant that is there
+moves to another version of its model when the file says which: model: NAME@2.
 
 An account that fits one write (5,000 changes, 3 MiB) is applied as a whole or not at all. A larger one is streamed in
 several writes; when it is interrupted, apply it again: what is there already costs no write.`,
@@ -110,11 +112,11 @@ func withFile(name string, use func(*os.File) error) error {
 func (a *applier) read(ctx context.Context, name, dir string, in io.Reader, size int64) error {
 	counted := &countingReader{r: in}
 	r := bufio.NewReaderSize(counted, policy.MaxRequestBytes)
-	head, err := r.Peek(policy.MaxRequestBytes)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+	isModel, err := isModelFile(r)
+	if err != nil {
 		return &policy.Error{Kind: policy.Unavailable, Field: name, Message: "cannot be read", Cause: err}
 	}
-	if !isModelFile(head) {
+	if !isModel {
 		return a.account(ctx, name, r, &progress{p: a.p, verb: "apply", began: time.Now(), last: time.Now(), from: counted, size: size})
 	}
 	data, err := io.ReadAll(io.LimitReader(r, policy.MaxRequestBytes+1))
@@ -129,17 +131,42 @@ func (a *applier) read(ctx context.Context, name, dir string, in io.Reader, size
 	return err
 }
 
-// isModelFile tells a file's kind by the keys of its first document: an account says `tenant`, a model does not.
-func isModelFile(head []byte) bool {
-	document := regexp.MustCompile(`(?m)^---`).Split(string(head), 3)
-	first := document[0]
-	if len(document) > 1 && !regexp.MustCompile(`(?m)^[^#\s]`).MatchString(first) { // the file begins with a separator
-		first = document[1]
+// isModelFile tells a file's kind by the keys of its first document: an account says `tenant`, a model does not. It looks
+// no further than it must, since more may be long in coming.
+func isModelFile(r *bufio.Reader) (bool, error) {
+	for wanted := 1; ; wanted = max(wanted, min(2*r.Buffered(), r.Size())) {
+		_, err := r.Peek(wanted)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+		head, _ := r.Peek(r.Buffered()) // what is there can be had
+		first, whole := firstDocument(head)
+		switch {
+		case hasKey(first, "tenant"):
+			return false, nil
+		case err != nil, whole, r.Buffered() == r.Size():
+			return hasKey(first, "model|types|uses"), nil
+		}
 	}
-	isKey := func(keys string) bool {
-		return regexp.MustCompile(`(?m)^["']?(` + keys + `)["']?\s*:`).MatchString(first)
+}
+
+// firstDocument is the first of a stream, as far as it is there, and whether that is the whole of it.
+func firstDocument(head []byte) (first []byte, whole bool) {
+	head = bytes.TrimPrefix(head, []byte("\ufeff"))
+	separator := regexp.MustCompile(`(?m)^---\s`)
+	at := separator.FindIndex(head)
+	if at != nil && !regexp.MustCompile(`(?m)^[^#%\s]`).Match(head[:at[0]]) { // the stream begins with a separator
+		head = head[at[1]:]
+		at = separator.FindIndex(head)
 	}
-	return !isKey("tenant") && isKey("model|types|uses")
+	if at == nil {
+		return head, false
+	}
+	return head[:at[0]], true
+}
+
+func hasKey(document []byte, keys string) bool {
+	return regexp.MustCompile(`(?m)^["']?(` + keys + `)["']?[ \t]*:(\s|$)`).Match(document)
 }
 
 // mixins finds what a model uses: beside its file, else among the presets.

@@ -44,12 +44,16 @@ func (a *applier) model(ctx context.Context, name string, version uint32) (*klin
 			newest = v
 		}
 	}
-	if newest.name != "" {
+	if newest.name != "" && version != 0 {
 		return a.models[newest], newest.version, nil
 	}
 	out, err := a.r.GetModel(ctx, &klinkev1.GetModelRequest{Model: name, Version: version})
-	if err == nil {
+	if err == nil && out.GetVersion() >= newest.version {
+		a.models[modelVersion{name, out.GetVersion()}] = out.GetModel()
 		return out.GetModel(), out.GetVersion(), nil
+	}
+	if newest.name != "" && (err == nil || isMissing(err)) { // newer than the server's: that is so in a rehearsal
+		return a.models[newest], newest.version, nil
 	}
 	m, isPreset, e := presetModel(name)
 	switch {

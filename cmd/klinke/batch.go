@@ -193,6 +193,9 @@ func (b *batch) ask(ctx context.Context, part []*row, writer rowWriter) error {
 			answer = &klinkev1.CheckResponse{Decision: new(false), Context: &klinkev1.DecisionContext{Error: faultFrom(r.fault)}}
 		} else {
 			answer, answers = answers[0], answers[1:]
+			if e := answer.GetContext().GetError(); e != nil {
+				answer.Context.Error = ofQuestion(e)
+			}
 		}
 		b.count(r, answer)
 		if err := writer.write(r, answer); err != nil {

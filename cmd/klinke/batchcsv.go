@@ -19,8 +19,8 @@ type csvReader struct {
 	header []string
 	place  map[string]int // of the columns that are no facts and no context; -1 for a missing one
 	facts  []csvColumn
-	more   []csvColumn // context
-	model  *klinkev1.Model
+	more   []csvColumn     // context
+	model  *klinkev1.Model // nil when it cannot be had
 }
 
 type csvColumn struct {
@@ -56,12 +56,10 @@ func newCSVReader(ctx context.Context, in io.Reader, r *remote, tenant string) (
 			return nil, invalid("file", "the header has no column `%s`; it has %s", name, strings.Join(c.header, ", "))
 		}
 	}
-	if len(c.facts) > 0 { // their kinds are the model's to say
-		m, err := r.GetModel(ctx, &klinkev1.GetModelRequest{Tenant: tenant})
-		if err != nil {
-			return nil, err
+	if len(c.facts) > 0 { // their kinds are the model's to say; without it, see question.request
+		if m, err := r.GetModel(ctx, &klinkev1.GetModelRequest{Tenant: tenant}); err == nil {
+			c.model = m.GetModel()
 		}
-		c.model = m.GetModel()
 	}
 	return c, nil
 }
@@ -106,7 +104,12 @@ func (c *csvReader) item(r *row) (*klinkev1.BatchItem, error) {
 		}
 	}
 	if pairs := pairsOf(r, c.facts); pairs != nil {
-		if item.Resource.Properties, err = account.Facts(c.model, q.GetResource().GetType(), pairs); err != nil {
+		if c.model == nil {
+			item.Resource.Properties, err = textFacts(pairs)
+		} else {
+			item.Resource.Properties, err = account.Facts(c.model, q.GetResource().GetType(), pairs)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,22 +59,5 @@ func (p *program) sayAnswer(answer *klinkev1.CheckResponse, took time.Duration) 
 	if p.output == "json" {
 		return p.sayJSON(answer)
 	}
-	rows := append([][]string{{verdict(answer)}}, answerRows(answer.GetContext())...)
-	if reads := readWords(answer.GetContext().GetReads()); reads != "" {
-		rows = append(rows, []string{"  reads", reads})
-	}
-	rows = append(rows, []string{"  time", took.Round(time.Microsecond).String()})
-	return table(p.out, rows)
-}
-
-func readWords(reads []*klinkev1.Read) string {
-	var out []string
-	for _, r := range reads {
-		word := strings.ToLower(strings.TrimPrefix(r.GetKind().String(), "READ_KIND_"))
-		if r.GetName() != "" {
-			word += " " + r.GetName()
-		}
-		out = append(out, word)
-	}
-	return strings.Join(out, ", ")
+	return table(p.out, append(answerTable(answer), []string{"  time", took.Round(time.Microsecond).String()}))
 }

@@ -44,8 +44,7 @@ func (p *program) explainQuestion(ctx context.Context, q *question, words []stri
 	if p.output == "json" {
 		return p.sayJSON(out)
 	}
-	rows := append([][]string{{verdict(out.GetAnswer())}}, answerRows(out.GetAnswer().GetContext())...)
-	if err := table(p.out, rows); err != nil {
+	if err := table(p.out, answerTable(out.GetAnswer())); err != nil {
 		return err
 	}
 	return p.sayTree("", out.GetSteps())

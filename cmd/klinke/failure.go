@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/klinke-authz/klinke/policy"
 )
@@ -102,9 +104,40 @@ func (p *program) faultOf(e *rpcstatus.Status) string {
 	return p.explain(status.FromProto(e))
 }
 
-// faultFrom makes an answer's error of a mistake in a question that was not sent.
+// faultFrom makes an answer's error of a mistake in a question that was not sent, in the form that the server gives it.
 func faultFrom(err error) *rpcstatus.Status {
-	return status.New(codes.InvalidArgument, err.Error()).Proto()
+	st := status.New(codes.InvalidArgument, err.Error())
+	if detailed, e := st.WithDetails(&errdetails.ErrorInfo{Reason: "INVALID", Domain: "klinke"}); e == nil { // else the text is not UTF-8
+		st = detailed
+	}
+	return st.Proto()
+}
+
+// ofQuestion makes the error of a batch's item one of the question alone: its place in a call means nothing to whoever
+// wrote a file of questions.
+func ofQuestion(e *rpcstatus.Status) *rpcstatus.Status {
+	place := regexp.MustCompile(`^evaluations\[\d+\]\.`)
+	out := &rpcstatus.Status{Code: e.GetCode(), Message: place.ReplaceAllString(e.GetMessage(), "")}
+	for _, detail := range e.GetDetails() {
+		d, err := detail.UnmarshalNew()
+		switch d := d.(type) {
+		case *errdetails.ErrorInfo:
+			if field, has := d.GetMetadata()["field"]; has {
+				d.Metadata["field"] = place.ReplaceAllString(field, "")
+			}
+		case *errdetails.BadRequest:
+			for _, v := range d.GetFieldViolations() {
+				v.Field = place.ReplaceAllString(v.GetField(), "")
+			}
+		}
+		if err == nil { // else it is of a kind that this program does not know, and stays as it is
+			if packed, e := anypb.New(d); e == nil {
+				detail = packed
+			}
+		}
+		out.Details = append(out.Details, detail)
+	}
+	return out
 }
 
 // invalid is a mistake in a file or on the command line.

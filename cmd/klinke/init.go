@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -69,7 +70,13 @@ func (p *program) initTenant(ctx context.Context, a *applier, name string, dump 
 	case t.move != nil:
 		return invalid("tenant", "`%s` is there already, on another model or version; move it with an account file that says `model: %s@%d`",
 			p.tenant, name, version)
-	case !t.made && p.output != "json":
+	case p.output == "json":
+		b, err := json.Marshal(map[string]any{"tenant": p.tenant, "model": modelVersion{name, version}.String(), "made": t.made})
+		if err != nil {
+			return err
+		}
+		return p.sayf("%s", b)
+	case !t.made:
 		return p.sayf("tenant %s: there already, on %s@%d", p.tenant, name, version)
 	}
 	return nil

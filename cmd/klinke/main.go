@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -25,6 +26,29 @@ var version = "unknown"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv}
+	p := &program{in: interruptible(ctx, os.Stdin), out: os.Stdout, err: os.Stderr, env: os.LookupEnv}
 	os.Exit(p.run(ctx, os.Args[1:])) //nolint:forbidigo // nothing is open any more: run has returned
 }
+
+// interruptible makes reads end when a context does, even one that waits for what never comes.
+func interruptible(ctx context.Context, from io.Reader) io.Reader {
+	var pipe *io.PipeReader
+	return readerFunc(func(b []byte) (int, error) {
+		if pipe == nil { // not before: most commands read nothing
+			r, w := io.Pipe()
+			context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) }) // never fails
+			// The process owns it: when it still waits for a terminal at the end, nothing is lost.
+			go func() {
+				_, err := io.Copy(w, from)
+				_ = w.CloseWithError(err) // never fails; io.EOF for nil
+			}()
+			pipe = r
+		}
+		return pipe.Read(b)
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+// Read implements io.Reader.
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }

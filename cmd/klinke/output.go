@@ -60,9 +60,10 @@ func verdict(r *klinkev1.CheckResponse) string {
 // reasonWord is a reason without its prefix.
 func reasonWord(r klinkev1.Reason) string { return strings.TrimPrefix(r.String(), "REASON_") }
 
-// answerRows are what goes with an answer, a row each, empty ones left out.
-func answerRows(c *klinkev1.DecisionContext) [][]string {
-	rows := [][]string{}
+// answerTable is an answer with what goes with it, a row each, empty ones left out.
+func answerTable(answer *klinkev1.CheckResponse) [][]string {
+	c := answer.GetContext()
+	rows := [][]string{{verdict(answer)}}
 	add := func(name, value string) {
 		if value != "" {
 			rows = append(rows, []string{"  " + name, value})
@@ -87,5 +88,18 @@ func answerRows(c *klinkev1.DecisionContext) [][]string {
 		add("valid until", u.AsTime().Format("2006-01-02T15:04:05.999999999Z07:00"))
 	}
 	add("revision", c.GetRevision())
+	add("reads", readWords(c.GetReads()))
 	return rows
+}
+
+func readWords(reads []*klinkev1.Read) string {
+	var out []string
+	for _, r := range reads {
+		word := strings.ToLower(strings.TrimPrefix(r.GetKind().String(), "READ_KIND_"))
+		if r.GetName() != "" {
+			word += " " + r.GetName()
+		}
+		out = append(out, word)
+	}
+	return strings.Join(out, ", ")
 }

@@ -41,9 +41,24 @@ func (k *keys) has(r *klinkev1.Record) bool {
 	return found
 }
 
+// ofModel are the kinds of record that speak the model's words, and that no other record needs. Those that go are deleted
+// before the tenant moves to a model that may not know their words: a write that moves begins with the move.
+func ofModel() []klinkev1.RecordKind {
+	return []klinkev1.RecordKind{
+		klinkev1.RecordKind_RECORD_KIND_LISTED_NUMBER,
+		klinkev1.RecordKind_RECORD_KIND_LIMIT,
+		klinkev1.RecordKind_RECORD_KIND_CEILING,
+		klinkev1.RecordKind_RECORD_KIND_OBJECT_GRANT,
+		klinkev1.RecordKind_RECORD_KIND_ASSIGNMENT,
+		klinkev1.RecordKind_RECORD_KIND_CELL,
+		klinkev1.RecordKind_RECORD_KIND_SETTING,
+	}
+}
+
 // pruneRest deletes what neither the file nor the model's factory roles and assignments name, so that the tenant becomes
 // what it would be if it were made from the file. While nothing was written yet, the deletions join the file's own changes
-// in one write, with the edges that could close a circle with new ones first.
+// in one write, with the edges that could close a circle with new ones first; only what another version of the model may
+// not know goes in a write before it.
 func (a *applier) pruneRest(ctx context.Context, t *target, named keys, w *writer) error {
 	if !t.exists {
 		return nil // it holds what its model gave it, and the file
@@ -70,6 +85,14 @@ func (a *applier) pruneRest(ctx context.Context, t *target, named keys, w *write
 	var move []*klinkev1.Change
 	if len(puts) > 0 && puts[0] == t.move { // before all else, since it says what cells may say
 		move, puts = puts[:1], puts[1:]
+	}
+	if move != nil {
+		if err := a.deleteSurplus(ctx, t, &named, w, ofModel()); err != nil {
+			return err
+		}
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
 	}
 	if err := w.add(ctx, move...); err != nil {
 		return err

@@ -35,8 +35,8 @@ func (q *question) flags(cmd *cobra.Command) {
 	f.BoolVar(&q.reads, "reads", false, "also say what the answer depends on beyond subject and actor")
 }
 
-// request reads the words of a question. Facts need the tenant's model; without it they are read as circumstances are, and
-// the server has the last word: it may know an emergency number even when it knows no tenant.
+// request reads the words of a question. Facts need the tenant's model; without it they are texts, and the server has the
+// last word: it may know an emergency number even when it knows no tenant.
 func (q *question) request(ctx context.Context, r *remote, tenant string, words []string) (*klinkev1.CheckRequest, error) {
 	in, err := account.ParseQuestion(words[0], words[1], words[2])
 	if err != nil {
@@ -60,9 +60,21 @@ func (q *question) request(ctx context.Context, r *remote, tenant string, words 
 func facts(ctx context.Context, r *remote, tenant, typ string, pairs []string) (*structpb.Struct, error) {
 	m, err := r.GetModel(ctx, &klinkev1.GetModelRequest{Tenant: tenant})
 	if err != nil {
-		return account.Context(pairs)
+		return textFacts(pairs)
 	}
 	return account.Facts(m.GetModel(), typ, pairs)
+}
+
+// textFacts reads facts of which nobody says what they are. No attribute is a number: 112 is a text, and is dialled.
+func textFacts(pairs []string) (*structpb.Struct, error) {
+	out, err := account.Context(pairs)
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		if _, isNumber := out.GetFields()[name].GetKind().(*structpb.Value_NumberValue); isNumber {
+			out.Fields[name] = structpb.NewStringValue(value)
+		}
+	}
+	return out, err
 }
 
 // actor reads the app that acts for a subject.
