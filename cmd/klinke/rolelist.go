@@ -103,11 +103,29 @@ func (r *listReader) pair(text string) ([]string, error) {
 	if len(words) != 2 {
 		return nil, r.fail("a user and a permission are expected, found %d words", len(words))
 	}
-	r.users.add(words[0])
+	if err := r.user(words[0]); err != nil {
+		return nil, err
+	}
 	return words, r.permission(words[1])
 }
 
+// name refuses what cannot be an identifier, before anything is written.
+func (r *listReader) name(what, s string) error {
+	if err := policy.CheckID(s); err != nil {
+		return r.fail("a %s cannot be called so: %v", what, err)
+	}
+	return nil
+}
+
+func (r *listReader) user(s string) error {
+	r.users.add(s)
+	return r.name("user", s)
+}
+
 func (r *listReader) permission(s string) error {
+	if err := r.name("permission", s); err != nil {
+		return err
+	}
 	if i := strings.IndexAny(s, ".:@*"); i >= 0 {
 		return r.fail("the permission `%s` cannot be an action, since it contains `%c`", s, s[i])
 	}
@@ -156,6 +174,9 @@ func (r *roleReader) read(text string) error {
 		if rest == "" {
 			return r.fail("the role has no name")
 		}
+		if err := r.name("role", rest); err != nil {
+			return err
+		}
 		if !r.seen.add(rest) {
 			return r.fail("the role `%s` stands twice in the file", rest)
 		}
@@ -173,9 +194,11 @@ func (r *roleReader) read(text string) error {
 			continue
 		}
 		list.add(item)
+		take := r.permission
 		if key == "users" {
-			r.users.add(item)
-		} else if err := r.permission(item); err != nil {
+			take = r.user
+		}
+		if err := take(item); err != nil {
 			return err
 		}
 	}
