@@ -128,6 +128,11 @@ func CheckEntries(entries []*klinkev1.Entry) error {
 	return nil
 }
 
+// TooManyTenants is the TooLarge of a store that has all tenants that it may have.
+func TooManyTenants() *policy.Error {
+	return policy.Errorf(policy.TooLarge, "tenant", "there are %d tenants, and no more are allowed", policy.MaxTenants)
+}
+
 // CheckModel returns Invalid for a model without a name, or with one that is too long.
 func CheckModel(m *klinkev1.Model) error {
 	if n := len(m.GetName()); n == 0 || n > policy.MaxIDBytes {

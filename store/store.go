@@ -54,7 +54,7 @@ type Tenant struct {
 // Catalogue is the store's list of tenants and models.
 type Catalogue interface {
 	// CreateTenant makes a tenant with a first entry, whose position it sets. Exists when there is one, Invalid for an id
-	// that is empty or longer than policy.MaxIDBytes.
+	// that is empty or longer than policy.MaxIDBytes, TooLarge when there are policy.MaxTenants.
 	CreateTenant(id string, first *klinkev1.Entry) (Tenant, error)
 	// DeleteTenant deletes a tenant and all that belongs to it, when its head is still the given one (0 for any).
 	// NotFound or Conflict otherwise. It is out of sight at once; its space may come back later.

@@ -24,11 +24,15 @@ func (s *Store) CreateTenant(id string, first *klinkev1.Entry) (store.Tenant, er
 		if tenants.Get([]byte(id)) != nil {
 			return store.HasTenant(id)
 		}
+		if b.tenants >= policy.MaxTenants {
+			return store.TooManyTenants()
+		}
 		// Fails when the lineage exists, so it is new in truth.
 		if _, err := b.bucket(dataBucket).CreateBucket([]byte(lineage)); err != nil {
 			return err
 		}
 		r = row{Tenant: store.Tenant{ID: id, Lineage: lineage, Created: w.time}}
+		b.tenants++
 		return b.append(&r, w)
 	})
 	if err != nil {
@@ -51,6 +55,7 @@ func (s *Store) DeleteTenant(id string, head store.Position) error {
 		if err := b.bucket(tenantsBucket).Delete([]byte(id)); err != nil {
 			return err
 		}
+		b.tenants--
 		return putTrash(b, tenantTrash(r.Lineage))
 	})
 	if err == nil {

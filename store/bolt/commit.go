@@ -30,6 +30,8 @@ type edit struct {
 type batch struct {
 	tx   *bbolt.Tx
 	last store.Position // the last position given
+	// tenants is how many there are.
+	tenants int
 }
 
 // bucket returns a bucket that every file has.
@@ -165,7 +167,7 @@ func (s *Store) try(edits []*edit) (spoiler int, err error) {
 			rollback(tx)
 		}
 	}()
-	b := &batch{tx: tx, last: s.last}
+	b := &batch{tx: tx, last: s.last, tenants: s.tenants}
 	refused := 0
 	for i, e := range edits {
 		spoiler = i // for the case of a panic
@@ -193,7 +195,7 @@ func (s *Store) try(edits []*edit) (spoiler int, err error) {
 	if err := tx.Commit(); err != nil {
 		return -1, err
 	}
-	s.last = b.last
+	s.last, s.tenants = b.last, b.tenants
 	s.durable.Store(id)
 	return -1, nil
 }

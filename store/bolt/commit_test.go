@@ -118,6 +118,62 @@ func TestWhatWaitsSharesACommit(t *testing.T) {
 	}
 }
 
+// The last tenant there may be is made, also after others went; what is refused or undone does not count.
+func TestTenantsAreLimited(t *testing.T) {
+	s, path := openNew(t)
+	for _, id := range []string{"a", "b"} {
+		if _, err := s.CreateTenant(id, userEntry("g")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if s.tenants != 2 {
+		t.Errorf("after opening %d tenants are counted, not 2", s.tenants)
+	}
+	release := hold(t, s)
+	s.tenants = policy.MaxTenants - 1 // the committer is held
+	results := make(chan error, 3)
+	create := func(id string) {
+		go func() { _, err := s.CreateTenant(id, userEntry("g")); results <- err }()
+	}
+	create("a") // is there
+	waiting(s, 1)
+	go func() { results <- s.do(1, func(*batch) error { return errors.New("bbolt says no") }) }()
+	waiting(s, 2)
+	create("c")
+	waiting(s, 3)
+	release()
+	kinds := map[policy.Kind]int{}
+	for range 3 {
+		var e *policy.Error
+		if err := <-results; errors.As(err, &e) {
+			kinds[e.Kind]++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if kinds[policy.Exists] != 1 || kinds[policy.Internal] != 1 || len(kinds) != 2 {
+		t.Errorf("the last tenant, beside edits that fail: refused by kind as %v", kinds)
+	}
+	var e *policy.Error
+	if _, err := s.CreateTenant("d", userEntry("g")); !errors.As(err, &e) || e.Kind != policy.TooLarge || e.Field != "tenant" {
+		t.Errorf("one tenant more: %v", err)
+	}
+	if err := s.DeleteTenant("a", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CreateTenant("d", userEntry("g")); err != nil {
+		t.Errorf("after one went: %v", err)
+	}
+}
+
 func TestWorkOfACommitIsBounded(t *testing.T) {
 	q := queue{}
 	q.change.L = &q.mu

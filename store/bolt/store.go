@@ -24,8 +24,9 @@ type Store struct {
 	queue queue
 
 	// The committer's own.
-	last   store.Position // the last position given
-	broken error          // the failed commit, which ends all edits
+	last    store.Position // the last position given
+	tenants int            // how many there are
+	broken  error          // the failed commit, which ends all edits
 
 	committing sync.Mutex    // held during a commit
 	durable    atomic.Uint64 // the newest transaction that the disk has
@@ -56,6 +57,7 @@ func start(db *bbolt.DB, last store.Position, log *slog.Logger) (*Store, error) 
 		return nil, err
 	}
 	s.durable.Store(uint64(tx.ID()))
+	s.tenants = countKeys(tx.Bucket(tenantsBucket))
 	rollback(tx)
 	s.owned.Go(s.commitAll)
 	s.owned.Go(s.sweepAll)

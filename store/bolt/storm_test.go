@@ -54,6 +54,8 @@ func storm(kind, path string) {
 		}
 		writers.Wait()
 		check(s.Close())
+	case "full", "torn":
+		fill(s, kind, path)
 	case "all":
 		for w := range 6 {
 			go write(s, fmt.Sprintf("w%d", w), 1<<30)

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 	"github.com/klinke-authz/klinke/store"
 )
@@ -25,6 +26,9 @@ func (s *Store) CreateTenant(id string, first *klinkev1.Entry) (store.Tenant, er
 	defer d.mu.Unlock()
 	if d.tenants[id] != nil {
 		return store.Tenant{}, store.HasTenant(id)
+	}
+	if len(d.tenants) >= policy.MaxTenants {
+		return store.Tenant{}, store.TooManyTenants()
 	}
 	t := &tenant{
 		Tenant:   store.Tenant{ID: id, Lineage: store.NewLineage(), Created: first.GetTime().AsTime()},
