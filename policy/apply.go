@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -58,7 +59,7 @@ func Apply(s *Snapshot, changes []*klinkev1.Change, at Stamp) (*Outcome, error) 
 
 // within prefixes an error's field.
 func within(path string, err error) error {
-	e, ok := err.(*Error)
+	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return &Error{Kind: Internal, Field: path, Message: err.Error(), Cause: err}
 	}

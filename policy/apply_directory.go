@@ -248,7 +248,7 @@ func (d *draft) putDepartment(x *klinkev1.Department) (bool, error) {
 	}
 	up := func(n uint32) uint32 { return (*d.s.departments.get(n)).parent }
 	down := func(n uint32) []uint32 { return (*d.s.departments.get(n)).children }
-	if err := d.grows(n, parent, up, down, "department"); err != nil {
+	if err := d.grows(n, parent, up, down, "parent", "department"); err != nil {
 		return false, err
 	}
 	d.concerns(holderDepartmentBelow|holder(n), map[holder]bool{})
@@ -258,7 +258,7 @@ func (d *draft) putDepartment(x *klinkev1.Department) (bool, error) {
 	}
 	if parent != 0 {
 		p := d.ownDepartment(parent - 1)
-		p.children = append(p.children[:len(p.children):len(p.children)], n)
+		p.children = append(slices.Clip(p.children), n)
 	}
 	d.ownDepartment(n).parent = parent
 	d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
@@ -266,11 +266,11 @@ func (d *draft) putDepartment(x *klinkev1.Department) (bool, error) {
 }
 
 // grows checks that a tree's node may stand under a parent (number+1, 0 for none).
-func (d *draft) grows(n, parent uint32, up func(uint32) uint32, down func(uint32) []uint32, what string) error {
+func (d *draft) grows(n, parent uint32, up func(uint32) uint32, down func(uint32) []uint32, field, what string) error {
 	above := 0
 	for p := parent; p != 0; p = up(p - 1) {
 		if p-1 == n {
-			return Errorf(Invalid, "parent", "the %s would stand below itself", what)
+			return Errorf(Invalid, field, "the %s would stand below itself", what)
 		}
 		above++
 	}
@@ -283,7 +283,7 @@ func (d *draft) grows(n, parent uint32, up func(uint32) uint32, down func(uint32
 		return h + 1
 	}
 	if total := above + height(n); total > MaxDepth {
-		return Errorf(TooLarge, "parent", "the tree of %ss would be %d deep; at most %d are allowed", what, total, MaxDepth)
+		return Errorf(TooLarge, field, "the tree of %ss would be %d deep; at most %d are allowed", what, total, MaxDepth)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -184,11 +185,7 @@ func (d *draft) permission(field, typ, local string) (perm, error) {
 	}
 	t := &d.s.model.types[no]
 	if name, mode, ok := cutField(local); ok && name != "*" {
-		p, err := d.named(t, name, mode)
-		if err != nil {
-			err.(*Error).Field = field
-		}
-		return p, err
+		return d.named(field, t, name, mode)
 	}
 	p, ok := t.actions[local]
 	if !ok {
@@ -441,7 +438,7 @@ func (d *draft) ownLimit(w who, l limitValue) (uint32, bool) {
 func (d *draft) deleteLimit(x *klinkev1.Limit) (bool, error) {
 	l, to, err := d.limitOf(x)
 	if err != nil {
-		if e, ok := err.(*Error); ok && e.Field == "holder" {
+		if e, ok := errors.AsType[*Error](err); ok && e.Field == "holder" {
 			return d.absent(err, x.GetHolder())
 		}
 		return false, err

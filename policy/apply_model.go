@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"slices"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
@@ -16,7 +17,7 @@ func (d *draft) useModel(x *klinkev1.UseModel) (bool, error) {
 		return false, nil
 	}
 	m, err := d.at.Models(x.GetModel(), x.GetVersion())
-	if e, ok := err.(*Error); ok {
+	if e, ok := errors.AsType[*Error](err); ok {
 		c := *e
 		c.Field = "" // whoever looks models up names his own fields
 		return false, within("model", &c)
@@ -37,7 +38,7 @@ func (d *draft) useModel(x *klinkev1.UseModel) (bool, error) {
 	r := &Restorer{d: next}
 	for chunk := range d.s.chunks() {
 		if err := r.take(chunk); err != nil {
-			if e, ok := err.(*Error); ok {
+			if e, ok := errors.AsType[*Error](err); ok {
 				return false, Errorf(Refused, "model", "%s@%d does not fit what the tenant has: %s", m.Name(), m.Version(), e.Error())
 			}
 			return false, err

@@ -49,8 +49,7 @@ func (d *draft) putRole(x *klinkev1.Role) (bool, error) {
 	}
 	up := func(n uint32) uint32 { return (*d.s.roles.get(n)).parent }
 	down := func(n uint32) []uint32 { return (*d.s.roles.get(n)).children }
-	if err := d.grows(n, parent, up, down, "role"); err != nil {
-		err.(*Error).Field = "under"
+	if err := d.grows(n, parent, up, down, "under", "role"); err != nil {
 		return false, err
 	}
 	d.concerns(holderRoleBelow|holder(n), map[holder]bool{})
@@ -60,7 +59,7 @@ func (d *draft) putRole(x *klinkev1.Role) (bool, error) {
 	}
 	if parent != 0 {
 		p := d.ownRole(parent - 1)
-		p.children = append(p.children[:len(p.children):len(p.children)], n)
+		p.children = append(slices.Clip(p.children), n)
 	}
 	d.ownRole(n).parent = parent
 	d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
@@ -236,7 +235,7 @@ func (d *draft) checkCell(x *klinkev1.Cell) (*resourceType, error) {
 		if t == nil {
 			return nil, Errorf(Invalid, "permission", "a named field needs a type")
 		}
-		if _, err := d.named(t, field, mode); err != nil {
+		if _, err := d.named("permission", t, field, mode); err != nil {
 			return nil, err
 		}
 	} else if !isField && local != "*" {
@@ -269,20 +268,20 @@ func cutField(local string) (name string, mode fieldMode, ok bool) {
 }
 
 // named numbers a named field's two permissions, if they have none, and returns the one of the mode.
-func (d *draft) named(t *resourceType, name string, mode fieldMode) (perm, error) {
+func (d *draft) named(path string, t *resourceType, name string, mode fieldMode) (perm, error) {
 	if !t.fields {
-		return 0, Errorf(Invalid, "permission", "type %q has no fields", t.name)
+		return 0, Errorf(Invalid, path, "type %q has no fields", t.name)
 	}
-	if err := checkField("permission", name); err != nil {
+	if err := checkField(path, name); err != nil {
 		return 0, err
 	}
 	if strings.ContainsAny(name, ":@") {
-		return 0, Errorf(Invalid, "permission", "a field's name may not contain ':' or '@'")
+		return 0, Errorf(Invalid, path, "a field's name may not contain ':' or '@'")
 	}
 	generic := map[fieldMode]perm{fieldRead: t.read, fieldWrite: t.write}
 	if d.s.fieldPerm(t.read, name) == t.read {
 		if len(d.s.model.perms)+len(d.s.fields)+2 > MaxPermissions {
-			return 0, Errorf(TooLarge, "permission", "actions and named fields are at most %d", MaxPermissions)
+			return 0, Errorf(TooLarge, path, "actions and named fields are at most %d", MaxPermissions)
 		}
 		if !d.ownsFields {
 			d.ownsFields, d.s.fields, d.s.fieldNo = true, slices.Clone(d.s.fields), maps.Clone(d.s.fieldNo)

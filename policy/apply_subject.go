@@ -58,7 +58,6 @@ func (d *draft) putSubject(x *klinkev1.Subject) (bool, error) {
 		d.s.subjects.put(d.b, w.space, w.id, subject{bits: class, text: text})
 		d.s.count.subjects++
 		d.note(w, noClass)
-		row = d.s.subjects.get(w.space, w.id)
 		d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
 	} else {
 		old := d.s.classes.edges(row.bits & subjectClass)

@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	"github.com/klinke-authz/klinke/policy"
 	"github.com/klinke-authz/klinke/policy/account"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
-	"google.golang.org/protobuf/types/known/structpb"
 )
 
 const benchModel = `

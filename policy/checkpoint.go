@@ -304,7 +304,7 @@ func (w *checkpointer) ofSubjects() {
 func (w *checkpointer) grants() {
 	s := w.s
 	for i := range s.objects {
-		s.objects[i].all(func(_ byte, id []byte, row *[]uint32) bool {
+		s.objects[i].all(func(_ byte, _ []byte, row *[]uint32) bool {
 			for _, no := range *row {
 				w.add(s.grantRecord(s.grants.get(no)), digest{})
 			}

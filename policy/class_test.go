@@ -2,6 +2,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"testing"
 )
@@ -45,9 +46,7 @@ func TestClassesKeepTheirEdges(t *testing.T) {
 
 	// Another batch gives some back and reuses their numbers: what was before stays.
 	next, after := c, map[uint32][]edge{}
-	for n, edges := range want {
-		after[n] = edges
-	}
+	maps.Copy(after, want)
 	b = new(batch)
 	for _, n := range []uint32{17, 20, pageSize + 3} {
 		if len(want[n]) == 0 {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // the wrong kind, rules that depend on themselves, conditions that do not type-check or cost too much. The error is an
 // Invalid or TooLarge whose field is a path into the model. The message is copied.
 func Compile(src *klinkev1.Model, version uint32) (*Model, error) {
-	c := &compiler{m: &Model{source: proto.Clone(src).(*klinkev1.Model), version: version}}
+	c := &compiler{m: &Model{source: proto.CloneOf(src), version: version}}
 	for _, step := range []func() error{c.names, c.declare, c.telephone, c.tests, c.cycles, c.factory} {
 		if err := step(); err != nil {
 			return nil, err
@@ -331,7 +332,7 @@ func number(no map[string]uint16, names *[]string, name string) uint16 {
 func CheckID(id string) error {
 	switch {
 	case id == "":
-		return fmt.Errorf("an identifier may not be empty")
+		return errors.New("an identifier may not be empty")
 	case len(id) > MaxIDBytes:
 		return fmt.Errorf("an identifier of %d bytes; at most %d are allowed", len(id), MaxIDBytes)
 	}

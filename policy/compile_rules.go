@@ -191,8 +191,9 @@ var subjectKinds = [...]klinkev1.AttributeKind{
 
 // attr resolves an attribute and checks its kind; none allowed means any kind.
 func (c *compiler) attr(t *resourceType, name string, allowed ...klinkev1.AttributeKind) (attr, error) {
+	const user, id = klinkev1.AttributeKind_ATTRIBUTE_KIND_USER, klinkev1.AttributeKind_ATTRIBUTE_KIND_ID
 	if name == "id" {
-		if len(allowed) > 0 && !slices.Contains(allowed, klinkev1.AttributeKind_ATTRIBUTE_KIND_USER) && !slices.Contains(allowed, klinkev1.AttributeKind_ATTRIBUTE_KIND_ID) {
+		if len(allowed) > 0 && !slices.Contains(allowed, user) && !slices.Contains(allowed, id) {
 			return attr{}, c.errorf("the resource's id cannot be tested so")
 		}
 		return attr{no: attrID, name: name, kind: klinkev1.AttributeKind_ATTRIBUTE_KIND_ID}, nil

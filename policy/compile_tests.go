@@ -291,7 +291,8 @@ func (c *compiler) cycles() error {
 		return sum, nil
 	}
 	walk = func(t *test) (int, error) {
-		n, err := 0, error(nil)
+		var n int
+		var err error
 		switch {
 		case t.kind == testAllowed:
 			n, err = visit(node{t.perm, false})

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -197,7 +196,7 @@ func (f *facts) FindStructFieldType(name, field string) (*types.FieldType, bool)
 // sizes bounds what a condition can be asked about, by the limits of questions and of the directory.
 type sizes struct{}
 
-var _ checker.CostEstimator = sizes{}
+var _ cost.Estimator = sizes{}
 
 // EstimateSize is the largest size of a value by its type.
 func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
@@ -216,7 +215,7 @@ const maxConditionList = 64
 // EstimateCallCost is the cost of our own functions; nil for CEL's.
 func (sizes) EstimateCallCost(function, _ string, _ *cost.AstNode, _ []cost.AstNode) *cost.CallEstimate {
 	if function == "groups" || function == "departments" {
-		return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Min: 1, Max: maxConditionList}, ResultSize: &cost.SizeEstimate{Max: maxConditionList}}
+		return cost.NewCallEstimate(cost.Estimate{Min: 1, Max: maxConditionList}, &cost.SizeEstimate{Max: maxConditionList})
 	}
 	return nil
 }

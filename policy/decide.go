@@ -260,7 +260,8 @@ func (d Decision) Context(s *Snapshot, r *Request, withReads bool) *klinkev1.Dec
 	}
 	if withReads {
 		c.Reads = x.rule.reads
-		if people := klinkev1.ReadKind_READ_KIND_PEOPLE; d.people && !slices.ContainsFunc(c.Reads, func(r *klinkev1.Read) bool { return r.GetKind() == people }) {
+		const people = klinkev1.ReadKind_READ_KIND_PEOPLE
+		if d.people && !slices.ContainsFunc(c.Reads, func(r *klinkev1.Read) bool { return r.GetKind() == people }) {
 			c.Reads = append(slices.Clone(c.Reads), &klinkev1.Read{Kind: people})
 		}
 	}

@@ -60,7 +60,9 @@ func (d *dict[P]) reserve(b *batch, rows int) {
 	if d.n > 0 || rows <= leafRows {
 		return
 	}
-	for d.depth = 0; (leafRows-leafRows/32)<<d.depth < rows; d.depth++ {
+	d.depth = 0
+	for (leafRows-leafRows/32)<<d.depth < rows {
+		d.depth++
 	}
 	d.dir = vec[*leaf[P]]{}
 	for range 1 << d.depth {

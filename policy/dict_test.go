@@ -2,9 +2,9 @@
 package policy
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
@@ -39,7 +39,7 @@ func TestDictIsAMap(t *testing.T) {
 		before, beforeWant := d, maps.Clone(want)
 		b := new(batch)
 		for range 1_000 {
-			k := who{[]byte{spaceUser, spaceApp}[draw.IntN(2)], fmt.Sprintf("%d", draw.IntN(6_000))}
+			k := who{[]byte{spaceUser, spaceApp}[draw.IntN(2)], strconv.Itoa(draw.IntN(6_000))}
 			_, there := want[k]
 			switch draw.IntN(4) {
 			case 0:

@@ -16,7 +16,7 @@ func Explain(s *Snapshot, r *Request, now time.Time) (Decision, []*klinkev1.Step
 	e.at = e.root
 	slow, fast := e.answer(), Decide(s, r, now)
 	if !slow.same(fast) {
-		e.say("the fast decision differs (%s): this is an error of the program, please report it", fast.Reason)
+		e.sayf("the fast decision differs (%s): this is an error of the program, please report it", fast.Reason)
 	}
 	return fast, e.root.GetSteps()
 }
@@ -36,8 +36,8 @@ type explainer struct {
 	restricted bool
 }
 
-// say adds a step that only informs.
-func (e *explainer) say(format string, args ...any) {
+// sayf adds a step that only informs.
+func (e *explainer) sayf(format string, args ...any) {
 	e.at.Steps = append(e.at.Steps, &klinkev1.Step{Text: fmt.Sprintf(format, args...)})
 }
 
@@ -54,7 +54,7 @@ func (e *explainer) ask(text string, question func() bool) bool {
 func (e *explainer) answer() Decision {
 	r := e.r
 	if r.emergency {
-		e.say("the number is an emergency number: this settles it")
+		e.sayf("the number is an emergency number: this settles it")
 		return Decision{Allow: !r.emergencyDeny, Reason: klinkev1.Reason_REASON_EMERGENCY}
 	}
 	subject, ok := e.find(r.subject, false)
@@ -220,24 +220,24 @@ func (e *explainer) level(p *actorOf, x perm, q *frameOf) (int, bool) {
 	held, certain := e.held(p)
 	best, said := -1, false
 	for _, id := range e.closure(p, held) {
-		l, ok := e.says(p, id, x)
+		l, ok := e.says(id, x)
 		certain = certain && ok
 		if l == "" {
 			continue
 		}
-		e.say("role %s says %s about %s", id, l, name)
+		e.sayf("role %s says %s about %s", id, l, name)
 		rank := int(sc.rank[l])
 		if !said || e.s.lowest && rank < best || !e.s.lowest && rank > best {
 			best, said = rank, true
 		}
 	}
 	if e.s.lowest && !certain {
-		e.say("a condition could not be evaluated")
+		e.sayf("a condition could not be evaluated")
 		return 0, false
 	}
 	if !said {
 		best = int(sc.fallback)
-		e.say("no role says anything about %s: the default is %s", name, sc.levels[best].name)
+		e.sayf("no role says anything about %s: the default is %s", name, sc.levels[best].name)
 	}
 	if q != nil && !q.about {
 		for i := range e.s.grants.len() {
@@ -250,7 +250,7 @@ func (e *explainer) level(p *actorOf, x perm, q *frameOf) (int, bool) {
 			}
 			if g.space != 0 && (who{g.space, g.who}) == p.who || g.space == 0 && e.reaches(p, g.holder) {
 				best = int(g.rank)
-				e.say("an object grant on %s:%s gives %s", q.typ.name, g.id, sc.levels[best].name)
+				e.sayf("an object grant on %s:%s gives %s", q.typ.name, g.id, sc.levels[best].name)
 			}
 		}
 	}
@@ -261,7 +261,7 @@ func (e *explainer) capped(p *actorOf, x perm, rank int) int {
 	lower := func(c ceiling, of string) {
 		if c.perm == x && int(c.rank) < rank {
 			rank = int(c.rank)
-			e.say("the ceiling of %s is %s", of, e.s.scale(x).levels[rank].name)
+			e.sayf("the ceiling of %s is %s", of, e.s.scale(x).levels[rank].name)
 		}
 	}
 	for _, f := range p.edges {
@@ -281,7 +281,7 @@ func (e *explainer) capped(p *actorOf, x perm, rank int) int {
 
 // says is what a role itself says: the exact cell beats the type's pattern, which beats the pattern of all; one whose level is
 // not on the scale, or whose condition or hours do not hold, does not exist. It is not certain when a condition failed.
-func (e *explainer) says(p *actorOf, id string, x perm) (l string, certain bool) {
+func (e *explainer) says(id string, x perm) (l string, certain bool) {
 	perm, field := e.s.permission(x)
 	typ := e.s.model.types[perm.typ].name
 	names := []string{typ + "." + perm.local, typ + ".*", "*.*"}
@@ -307,7 +307,7 @@ func (e *explainer) says(p *actorOf, id string, x perm) (l string, certain bool)
 	}
 	if perm.mode == fieldWrite && l != "" {
 		generic := e.s.model.types[perm.typ].read
-		read, ok := e.says(p, id, e.s.fieldPerm(generic, field))
+		read, ok := e.says(id, e.s.fieldPerm(generic, field))
 		if certain = certain && ok; read == "" || perm.rule.scale.rank[read] < perm.rule.scale.rank[l] {
 			l = read
 		}
@@ -342,9 +342,9 @@ func (e *explainer) condition(c *condition, q frameOf) (bool, error) {
 	})
 	switch {
 	case err != nil:
-		e.say("condition %s: %s", c.source, strings.ReplaceAll(err.Error(), "\n", " "))
+		e.sayf("condition %s: %s", c.source, strings.ReplaceAll(err.Error(), "\n", " "))
 	default:
-		e.say("condition %s: %t", c.source, holds)
+		e.sayf("condition %s: %t", c.source, holds)
 	}
 	return holds && err == nil, err
 }

@@ -16,7 +16,7 @@ func (e *explainer) test(t *test, q frameOf) bool {
 		return !slices.ContainsFunc(t.sub, func(x *test) bool { return !e.ask(x.text, func() bool { return e.test(x, q) }) })
 	case testSetting:
 		v := e.s.setting(t.no, q.typ.no, q.field)
-		e.say("setting %s is %q", e.s.model.settings[t.no].name, v)
+		e.sayf("setting %s is %q", e.s.model.settings[t.no].name, v)
 		if !t.least {
 			return slices.Contains(t.names, v)
 		}
@@ -36,7 +36,7 @@ func (e *explainer) test(t *test, q frameOf) bool {
 		}
 	}
 	if t.kind == testSameGroup && t.limit && e.limit(q.p, t.no) == nil {
-		e.say("there is no limit %s", e.s.model.limits[t.no])
+		e.sayf("there is no limit %s", e.s.model.limits[t.no])
 		return true
 	}
 	f := e.fact(q, t.attr)
@@ -88,7 +88,7 @@ func (e *explainer) about(t *test, q frameOf, f fact) bool {
 	}
 	other, ok := e.find(who{f.space, f.text}, true)
 	if !ok {
-		e.say("%s is unknown", who{f.space, f.text})
+		e.sayf("%s is unknown", who{f.space, f.text})
 		return false
 	}
 	switch t.kind {
@@ -146,7 +146,7 @@ func (e *explainer) fact(q frameOf, at attr) fact {
 	case at.no < len(q.facts):
 		if q.facts[at.no].state == factUnknown && q.typ == e.r.typ {
 			e.unknown |= 1 << at.no
-			e.say("the fact %s was not sent", q.typ.attrs[at.no].name)
+			e.sayf("the fact %s was not sent", q.typ.attrs[at.no].name)
 		}
 		return q.facts[at.no]
 	case q.typ.attrs[at.no].optional:

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -207,7 +208,7 @@ func (f *factReader) record(t *resourceType, v *structpb.Value, depth int) (reco
 	var err error
 	out.facts, err = f.read(nil, "", out.typ, fields, depth+1)
 	if err != nil {
-		if e, ok := err.(*Error); ok {
+		if e, ok := errors.AsType[*Error](err); ok {
 			e.Field = strings.TrimPrefix(e.Field, ".")
 		}
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,7 +17,7 @@ func (m *Model) Factory() []*klinkev1.Change {
 	out := []*klinkev1.Change{put(&klinkev1.Record{Record: &klinkev1.Record_UseModel{
 		UseModel: &klinkev1.UseModel{Model: m.Name(), Version: m.version}}})}
 	for _, t := range m.source.GetRoles() { // all roles before whatever names them
-		r := proto.Clone(t.GetRole()).(*klinkev1.Role)
+		r := proto.CloneOf(t.GetRole())
 		r.Under = ""
 		r.Origin = fmt.Sprintf("%s@%d/%s", m.Name(), m.version, r.GetId())
 		out = append(out, put(&klinkev1.Record{Record: &klinkev1.Record_Role{Role: r}}))
@@ -24,7 +25,7 @@ func (m *Model) Factory() []*klinkev1.Change {
 	for _, t := range m.source.GetRoles() {
 		id := t.GetRole().GetId()
 		if t.GetRole().GetUnder() != "" {
-			r := proto.Clone(t.GetRole()).(*klinkev1.Role)
+			r := proto.CloneOf(t.GetRole())
 			r.Origin = fmt.Sprintf("%s@%d/%s", m.Name(), m.version, id)
 			out = append(out, put(&klinkev1.Record{Record: &klinkev1.Record_Role{Role: r}}))
 		}
@@ -33,14 +34,14 @@ func (m *Model) Factory() []*klinkev1.Change {
 				RoleInclude: &klinkev1.RoleInclude{Role: id, Included: i}}}))
 		}
 		for _, cell := range t.GetCells() {
-			x := proto.Clone(cell).(*klinkev1.Cell)
+			x := proto.CloneOf(cell)
 			x.Role = id
 			out = append(out, put(&klinkev1.Record{Record: &klinkev1.Record_Cell{Cell: x}}))
 		}
 	}
 	for _, a := range m.source.GetAssignments() {
 		out = append(out, put(&klinkev1.Record{Record: &klinkev1.Record_Assignment{
-			Assignment: proto.Clone(a).(*klinkev1.Assignment)}}))
+			Assignment: proto.CloneOf(a)}}))
 	}
 	return out
 }
@@ -58,7 +59,7 @@ func (c *compiler) factory() error {
 	changes := c.m.Factory()
 	self := func(string, uint32) (*Model, error) { return c.m, nil }
 	if _, err := Apply(Empty(), changes, Stamp{Now: timestamppb.New(epoch).AsTime(), Models: self, Replay: true}); err != nil {
-		e, ok := err.(*Error)
+		e, ok := errors.AsType[*Error](err)
 		if !ok {
 			return err
 		}
@@ -66,9 +67,9 @@ func (c *compiler) factory() error {
 		if n, _ := fmt.Sscanf(e.Field, "changes[%d]", &i); n == 1 && i < len(changes) {
 			c := *e
 			c.Field = strings.TrimPrefix(e.Field, fmt.Sprintf("changes[%d].put.", i))
-			e, _ = naming(changes[i].GetPut(), &c).(*Error)
+			err = naming(changes[i].GetPut(), &c)
 		}
-		return Errorf(e.Kind, "model.roles", "the factory roles do not fit the model: %s", e.Error())
+		return Errorf(e.Kind, "model.roles", "the factory roles do not fit the model: %s", err.Error())
 	}
 	return nil
 }

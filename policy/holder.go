@@ -15,7 +15,8 @@ func (s *Snapshot) parseHolder(field, text string) (to, error) {
 	}
 	kind, id, ok := strings.Cut(text, ":")
 	if !ok {
-		return to{}, Errorf(Invalid, field, "%q is no holder: write user:ID, app:ID, group:ID, role:ID, role+:ID, department:ID, department+:ID or everybody", text)
+		return to{}, Errorf(Invalid, field,
+			"%q is no holder: write user:ID, app:ID, group:ID, role:ID, role+:ID, department:ID, department+:ID or everybody", text)
 	}
 	if err := checkField(field, id); err != nil {
 		return to{}, err

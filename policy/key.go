@@ -83,7 +83,7 @@ func AppendKey(dst []byte, kind klinkev1.RecordKind, parts []string) []byte {
 
 // KeyOnly returns a copy of a record that holds its key alone, as a delete carries it.
 func KeyOnly(r *klinkev1.Record) *klinkev1.Record {
-	out := proto.Clone(r).(*klinkev1.Record)
+	out := proto.CloneOf(r)
 	switch x := out.GetRecord().(type) {
 	case *klinkev1.Record_Subject:
 		x.Subject = &klinkev1.Subject{Type: x.Subject.GetType(), Id: x.Subject.GetId()}

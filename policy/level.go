@@ -40,12 +40,12 @@ func (a *asker) merge(p *person, x perm, restricted bool) uint8 {
 			v = combine(v, said, a.s.lowest)
 		} else {
 			for _, r := range set.roles {
-				v = combine(v, a.says(p, r, x, restricted), a.s.lowest)
+				v = combine(v, a.says(r, x, restricted), a.s.lowest)
 			}
 		}
 		for _, no := range e.timed {
 			if a.active(p, no) {
-				v = combine(v, a.says(p, a.s.timed.get(no).role, x, restricted), a.s.lowest)
+				v = combine(v, a.says(a.s.timed.get(no).role, x, restricted), a.s.lowest)
 			}
 		}
 	}
@@ -53,7 +53,7 @@ func (a *asker) merge(p *person, x perm, restricted bool) uint8 {
 }
 
 // says is what one role, with all that it includes, says at this moment.
-func (a *asker) says(p *person, role uint32, x perm, restricted bool) uint8 {
+func (a *asker) says(role uint32, x perm, restricted bool) uint8 {
 	if restricted && !slices.Contains(a.r.active, role) {
 		return 0
 	}

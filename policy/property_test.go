@@ -4,6 +4,7 @@ package policy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -81,7 +82,7 @@ func (l *life) write() *Outcome {
 	if err == nil {
 		return out
 	}
-	if e, ok := err.(*Error); !ok || e.Kind == Internal || e.Field == "" && e.Kind != TooLarge {
+	if e, ok := errors.AsType[*Error](err); !ok || e.Kind == Internal || e.Field == "" && e.Kind != TooLarge {
 		l.t.Fatalf("an error that helps nobody: %v", err)
 	}
 	return nil
@@ -91,7 +92,7 @@ func (l *life) write() *Outcome {
 func (l *life) answer(s *Snapshot, q *Question, now time.Time) (*klinkev1.CheckResponse, Decision, bool) {
 	var r Request
 	if err := s.Prepare(&r, q, s.Plan().Normalise); err != nil {
-		if e, ok := err.(*Error); !ok || e.Kind != Invalid && e.Kind != TooLarge {
+		if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Invalid && e.Kind != TooLarge {
 			l.t.Fatalf("an error of the wrong kind: %v", err)
 		}
 		return nil, Decision{}, false

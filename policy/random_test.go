@@ -113,8 +113,8 @@ func (g *chooser) model(name string) *klinkev1.Model {
 		},
 		DefaultClasses: map[string]string{"dialling": "open"},
 	}
-	switch m.Combine = pick(g, klinkev1.Combine_COMBINE_HIGHEST, klinkev1.Combine_COMBINE_LOWEST, klinkev1.Combine_COMBINE_SETTING); m.Combine {
-	case klinkev1.Combine_COMBINE_SETTING:
+	m.Combine = pick(g, klinkev1.Combine_COMBINE_HIGHEST, klinkev1.Combine_COMBINE_LOWEST, klinkev1.Combine_COMBINE_SETTING)
+	if m.Combine == klinkev1.Combine_COMBINE_SETTING {
 		m.CombineSetting = "combine"
 	}
 	opt := func(n string, k klinkev1.AttributeKind) *klinkev1.Attribute {
@@ -312,15 +312,15 @@ func (g *chooser) on(isDoc bool) *klinkev1.On {
 
 // cel is a condition; typ is empty where any type may come.
 func (g *chooser) cel(typ string) string {
-	any := []string{
+	all := []string{
 		"subject.id == 'u1'", "context.mfa == true", "action.name == 'do0'", "resource.id == 'x1'", "subject.email == 'e0'",
 		"groups(subject.id).exists(g, g == 'g1')", "departments('u2').size() > 0", "'g0' in groups('user:u0')",
 		"now < timestamp('2026-01-05T08:00:00Z')", "actor.id == 'a0'", "groups(resource.owner).size() > 0",
 	}
 	if typ != "" {
-		any = append(any, "resource.owner == subject.id", "resource.mark == 'm0'", "'g2' in resource.teams")
+		all = append(all, "resource.owner == subject.id", "resource.mark == 'm0'", "'g2' in resource.teams")
 	}
-	return pick(g, any...)
+	return pick(g, all...)
 }
 
 // context of a question, and the resource's facts.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -44,7 +45,7 @@ func (r *Restorer) take(c *klinkev1.CheckpointChunk) error {
 
 // naming adds to an error which record it is about, by its key: nobody numbered it.
 func naming(r *klinkev1.Record, err error) error {
-	e, ok := err.(*Error)
+	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return err
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"time"
 	_ "time/tzdata" // zones must not depend on the machine
@@ -42,7 +43,7 @@ func newSchedule(src *klinkev1.Schedule) (schedule, error) {
 		s.hours = append(s.hours, c)
 	}
 	if len(s.hours) == 0 {
-		return schedule{}, fmt.Errorf("a schedule without hours")
+		return schedule{}, errors.New("a schedule without hours")
 	}
 	return s, nil
 }

@@ -253,7 +253,7 @@ func (t *table[T]) add(b *batch, x T) uint32 {
 func (t *table[T]) remove(b *batch, i uint32) {
 	var zero T
 	*t.edit(b, i) = zero
-	t.free = append(t.free[:len(t.free):len(t.free)], i)
+	t.free = append(slices.Clip(t.free), i)
 	t.live--
 }
 

@@ -109,26 +109,26 @@ func writes(reason, field, says string, changes ...*klinkev1.Change) bad {
 }
 
 // sends is a row of another request.
-func sends[Q, A any](call func(h *house, ctx context.Context, in Q) (A, error), in Q, code codes.Code, reason, field, says string) bad {
+func sends[Q, A any](call func(ctx context.Context, h *house, in Q) (A, error), in Q, code codes.Code, reason, field, says string) bad {
 	return bad{want: fault{code, reason, field}, says: says, do: func(ctx context.Context, h *house) error {
-		_, err := call(h, ctx, in)
+		_, err := call(ctx, h, in)
 		return err
 	}}
 }
 
-func writing(h *house, ctx context.Context, in *klinkev1.WriteRequest) (*klinkev1.WriteResponse, error) {
+func writing(ctx context.Context, h *house, in *klinkev1.WriteRequest) (*klinkev1.WriteResponse, error) {
 	return h.directory.Write(ctx, in)
 }
 
-func reading(h *house, ctx context.Context, in *klinkev1.ReadRequest) (*klinkev1.ReadResponse, error) {
+func reading(ctx context.Context, h *house, in *klinkev1.ReadRequest) (*klinkev1.ReadResponse, error) {
 	return h.directory.Read(ctx, in)
 }
 
-func creating(h *house, ctx context.Context, in *klinkev1.CreateTenantRequest) (*klinkev1.CreateTenantResponse, error) {
+func creating(ctx context.Context, h *house, in *klinkev1.CreateTenantRequest) (*klinkev1.CreateTenantResponse, error) {
 	return h.directory.CreateTenant(ctx, in)
 }
 
-func deleting(h *house, ctx context.Context, in *klinkev1.DeleteTenantRequest) (*klinkev1.DeleteTenantResponse, error) {
+func deleting(ctx context.Context, h *house, in *klinkev1.DeleteTenantRequest) (*klinkev1.DeleteTenantResponse, error) {
 	return h.directory.DeleteTenant(ctx, in)
 }
 
@@ -256,8 +256,8 @@ func TestBadWrites(t *testing.T) {
 		"type unknown":        writes("INVALID", "changes[1].put.cell.permission", "recroding", cell("agent", "recroding.listen", "own")),
 		"action unknown":      writes("INVALID", "changes[1].put.cell.permission", "lisen", cell("agent", "recording.lisen", "own")),
 		"role unknown":        writes("INVALID", "changes[1].put.cell.role", "boss", cell("boss", "recording.listen", "own")),
-		"holder unknown":      writes("INVALID", "changes[1].put.assignment.holder", "nowhere", assign("agent", "group:nowhere")),
-		"holder that is none": writes("INVALID", "changes[1].put.assignment.holder", "", assign("agent", "anna")),
+		"holder unknown":      writes("INVALID", "changes[1].put.assignment.holder", "nowhere", assign("group:nowhere")),
+		"holder that is none": writes("INVALID", "changes[1].put.assignment.holder", "", assign("anna")),
 		"id empty":            writes("INVALID", "changes[1].put.subject.id", "", user("")),
 		"id too long":         writes("INVALID", "changes[1].put.subject.id", "", user(long)),
 		"id with a newline":   writes("INVALID", "changes[1].put.subject.id", "control character at byte 1", user("a\n")),

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -152,12 +153,12 @@ func (d *decisions) failed(ctx context.Context, err error, i int, item *klinkev1
 }
 
 func refusal(why *klinkev1.DecisionContext) *klinkev1.CheckResponse {
-	return &klinkev1.CheckResponse{Decision: proto.Bool(false), Context: why}
+	return &klinkev1.CheckResponse{Decision: new(false), Context: why}
 }
 
 // ofItem puts an error's field below the item, where the item and not the default is to blame.
 func ofItem(err error, i int, item *klinkev1.BatchItem) error {
-	e, ok := err.(*policy.Error)
+	e, ok := errors.AsType[*policy.Error](err)
 	if !ok {
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/klinke-authz/klinke/policy"
 	"github.com/klinke-authz/klinke/policy/dial"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
@@ -42,7 +40,10 @@ type asking struct {
 	normalise func(site, raw string) dial.Number // number, bound once
 }
 
-func (d *decisions) take() *asking { return d.askings.Get().(*asking) }
+func (d *decisions) take() *asking {
+	a, _ := d.askings.Get().(*asking) // nothing else is in there
+	return a
+}
 
 func (d *decisions) give(a *asking) {
 	a.question, a.plan = policy.Question{}, nil
@@ -128,7 +129,7 @@ func (d *decisions) Explain(ctx context.Context, in *klinkev1.ExplainRequest) (*
 func explained(answer *klinkev1.CheckResponse) *klinkev1.ExplainResponse {
 	return &klinkev1.ExplainResponse{
 		Answer: answer,
-		Steps:  []*klinkev1.Step{{Text: "the number is an emergency number: nothing else is asked", Holds: proto.Bool(true)}},
+		Steps:  []*klinkev1.Step{{Text: "the number is an emergency number: nothing else is asked", Holds: new(true)}},
 	}
 }
 

@@ -5,6 +5,7 @@ package server
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -199,7 +200,7 @@ func TestAModelThatWasPutCanBeGot(t *testing.T) {
 		r.Role.Id = fmt.Sprintf("role%d", i)
 		r.Role.Labels = map[string]string{}
 		for l := range 30 {
-			r.Role.Labels[fmt.Sprint(l)] = strings.Repeat("x", 1000)
+			r.Role.Labels[strconv.Itoa(l)] = strings.Repeat("x", 1000)
 		}
 		m.Roles = append(m.Roles, r)
 	}

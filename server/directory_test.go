@@ -85,7 +85,7 @@ func TestReadPages(t *testing.T) {
 			break
 		}
 		in.PageToken = page.GetNextPageToken()
-		other := proto.Clone(in).(*klinkev1.ReadRequest)
+		other := proto.CloneOf(in)
 		other.Kind = klinkev1.RecordKind_RECORD_KIND_ROLE
 		_, err = h.directory.Read(t.Context(), other)
 		if got, want := faultOf(t, err), (fault{codes.InvalidArgument, "INVALID", "page_token"}); got != want {
@@ -222,7 +222,7 @@ func TestModels(t *testing.T) {
 	h := world(t)
 	changed := model()
 	changed.Types[0].Actions = append(changed.Types[0].Actions, &klinkev1.Action{
-		Name: "delete", Rule: proto.Clone(changed.Types[0].Actions[0].GetRule()).(*klinkev1.Rule),
+		Name: "delete", Rule: proto.CloneOf(changed.Types[0].Actions[0].GetRule()),
 	})
 	put := func(m *klinkev1.Model, validateOnly bool, version uint32, unchanged bool) {
 		t.Helper()

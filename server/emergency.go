@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/klinke-authz/klinke/policy"
 	"github.com/klinke-authz/klinke/policy/dial"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
@@ -50,7 +48,7 @@ func (d *decisions) lastResort(tenant string, a *asking) *klinkev1.CheckResponse
 		return nil
 	}
 	return &klinkev1.CheckResponse{
-		Decision: proto.Bool(true),
+		Decision: new(true),
 		Context: &klinkev1.DecisionContext{
 			Reason: klinkev1.Reason_REASON_EMERGENCY,
 			Obligations: []*klinkev1.ObligationDue{

@@ -16,9 +16,9 @@ import (
 // Listen opens an address that only this machine can reach: loopback TCP (`127.0.0.1:7200`, `[::1]:0`, `localhost:7200`) or
 // `unix:PATH`, a socket for its owner alone (mode 0600). Everything else is Invalid, since calls are neither encrypted nor
 // authenticated yet. The socket of a server that died is replaced; Locked when one lives.
-func Listen(addr string) (net.Listener, error) {
+func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		return listenUnix(path)
+		return listenUnix(ctx, path)
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -27,7 +27,7 @@ func Listen(addr string) (net.Listener, error) {
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, notLocal(addr)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, listenError(policy.Unavailable, "cannot be listened on", addr, err)
 	}
@@ -48,19 +48,19 @@ func listenError(kind policy.Kind, what, addr string, cause error) error {
 	return &policy.Error{Kind: kind, Field: "listen", Message: "the address " + addr + " " + what, Cause: cause}
 }
 
-func listenUnix(path string) (net.Listener, error) {
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	addr := "unix:" + path
 	if path == "" || path[0] == '@' || path[0] == 0 {
 		return nil, listenError(policy.Invalid, "names no file: an abstract socket would be open to every user of this machine", addr, nil)
 	}
-	if err := removeStale(path); err != nil {
+	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		// Before it is bound, so that the file never has a wider mode. Where a system ignores this, Chmod below follows.
 		return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
 	}}
-	l, err := config.Listen(context.Background(), "unix", path)
+	l, err := config.Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, listenError(policy.Unavailable, "cannot be listened on", addr, err)
 	}
@@ -72,7 +72,7 @@ func listenUnix(path string) (net.Listener, error) {
 }
 
 // removeStale removes a socket that nobody listens on. Anything else at the path is left alone and refused.
-func removeStale(path string) error {
+func removeStale(ctx context.Context, path string) error {
 	addr := "unix:" + path
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +84,7 @@ func removeStale(path string) error {
 	if info.Mode().Type() != fs.ModeSocket {
 		return listenError(policy.Invalid, "is a file that is no socket; it is left alone, choose another path", addr, nil)
 	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	if err == nil {
 		_ = conn.Close()
 		return listenError(policy.Locked, "belongs to a server that is running", addr, nil)

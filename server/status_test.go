@@ -88,7 +88,7 @@ func TestMissingTenantsAreAlike(t *testing.T) {
 		check := listen(t, "anna", "bert")
 		check.Tenant = tenant
 		revision := "aaaaaaaaaaaaaaaa-7"
-		older := proto.Clone(check).(*klinkev1.CheckRequest)
+		older := proto.CloneOf(check)
 		older.MinRevision = revision
 		errs := map[string]error{}
 		_, errs["Check"] = h.decisions.Check(t.Context(), check)

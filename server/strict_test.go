@@ -104,7 +104,7 @@ func TestUnknownValuesInQuestions(t *testing.T) {
 func TestUnknownThingsInTheDirectory(t *testing.T) {
 	h := world(t)
 	before := h.check(t, listen(t, "anna", "anna")).GetContext().GetRevision()
-	timed := assign("agent", "user:carl")
+	timed := assign("user:carl")
 	timed.GetPut().GetAssignment().From = timestamppb.New(time.Unix(0, 0))
 	stain(timed.GetPut().GetAssignment().GetFrom())
 	changed := user("dora")

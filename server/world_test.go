@@ -85,9 +85,9 @@ func cell(role, permission, level string) *klinkev1.Change {
 	}})
 }
 
-func assign(role, holder string) *klinkev1.Change {
+func assign(holder string) *klinkev1.Change {
 	return put(&klinkev1.Record{Record: &klinkev1.Record_Assignment{
-		Assignment: &klinkev1.Assignment{Role: role, Holder: holder},
+		Assignment: &klinkev1.Assignment{Role: "agent", Holder: holder},
 	}})
 }
 
@@ -137,7 +137,7 @@ func serve(t testing.TB, s store.Store, log *slog.Logger) *house {
 	if h.server, err = New(Config{Tenants: h.tenants, Log: log, Version: "v0-test"}); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Listen("127.0.0.1:0")
+	l, err := Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func (h *house) found(t testing.TB, tenant string) {
 	if _, err := h.directory.CreateTenant(ctx, &klinkev1.CreateTenantRequest{Tenant: tenant, Model: "small"}); err != nil {
 		t.Fatal(err)
 	}
-	h.write(t, tenant, user("anna"), user("bert"), user("carl"), assign("agent", "user:anna"), assign("agent", "user:bert"))
+	h.write(t, tenant, user("anna"), user("bert"), user("carl"), assign("user:anna"), assign("user:bert"))
 }
 
 func (h *house) write(t testing.TB, tenant string, changes ...*klinkev1.Change) *klinkev1.WriteResponse {

@@ -136,7 +136,8 @@ func (a *applier) read(ctx context.Context, name, dir string, in io.Reader, size
 func isModelFile(r *bufio.Reader) (bool, error) {
 	for wanted := 1; ; wanted = max(wanted, min(2*r.Buffered(), r.Size())) {
 		_, err := r.Peek(wanted)
-		if err != nil && !errors.Is(err, io.EOF) {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
 			return false, err
 		}
 		head, _ := r.Peek(r.Buffered()) // what is there can be had
@@ -144,7 +145,7 @@ func isModelFile(r *bufio.Reader) (bool, error) {
 		switch {
 		case hasKey(first, "tenant"):
 			return false, nil
-		case err != nil, whole, r.Buffered() == r.Size():
+		case ended, whole, r.Buffered() == r.Size():
 			return hasKey(first, "model|types|uses"), nil
 		}
 	}

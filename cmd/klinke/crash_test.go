@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -212,7 +213,7 @@ func (k *killed) storm() {
 	err := k.end(syscall.SIGKILL)
 	all.Wait()
 	close(acks)
-	if status, ok := err.(*exec.ExitError); !ok || status.ExitCode() != -1 {
+	if status, ok := errors.AsType[*exec.ExitError](err); !ok || status.ExitCode() != -1 {
 		k.t.Fatalf("the program ended by itself: %v\n%s", err, k.complaints)
 	}
 	k.verify()

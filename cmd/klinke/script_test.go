@@ -132,8 +132,7 @@ func atoi(ts *testscript.TestScript, s string) int {
 
 // exitCode is that of a process that ended, -1 when a signal ended it.
 func exitCode(err error) int {
-	var e *exec.ExitError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
 		return e.ExitCode()
 	}
 	if err != nil {

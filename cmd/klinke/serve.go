@@ -55,7 +55,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 		return invalid("log_level", "`%s` is none of debug, info, warn, error", p.logLevel)
 	}
 	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: level}))
-	listener, err := server.Listen(p.listen)
+	listener, err := server.Listen(ctx, p.listen)
 	if err != nil {
 		return err
 	}

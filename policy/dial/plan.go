@@ -1,6 +1,7 @@
 package dial
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -96,7 +97,7 @@ func newRegion(r *klinkev1.Region) (*region, error) {
 	name := r.GetName()
 	switch {
 	case name == "":
-		return nil, fmt.Errorf("region without a name")
+		return nil, errors.New("region without a name")
 	case len(r.GetCountry()) == 0 || len(r.GetCountry()) > 3 || !digitsOnly(r.GetCountry()) || r.GetCountry()[0] == '0':
 		return nil, fmt.Errorf("region %s: country %q must be a country calling code of 1 to 3 digits", name, r.GetCountry())
 	case len(r.GetTrunk()) > 3 || !digitsOnly(r.GetTrunk()):
@@ -181,7 +182,7 @@ func (p *Plan) checkSite(s Site) (*region, error) {
 	g := p.regions[s.Region]
 	switch {
 	case s.ID == "":
-		return nil, fmt.Errorf("site without an id")
+		return nil, errors.New("site without an id")
 	case g == nil:
 		return nil, fmt.Errorf("site %s: the model has no region %q", s.ID, s.Region)
 	case len(s.AccessDigits) > maxAccess || !digitsOnly(s.AccessDigits):

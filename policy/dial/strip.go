@@ -8,11 +8,11 @@ import (
 )
 
 // strip appends to dst what remains of raw, up to its first semicolon, without formatting and with ASCII digits. It
-// stops soon after max bytes. What remains is a number when clean: digits, perhaps behind a plus sign. Stripping what
+// stops soon after most bytes. What remains is a number when clean: digits, perhaps behind a plus sign. Stripping what
 // remains again changes nothing.
-func strip(dst []byte, raw string, max int) (out []byte, clean bool) {
+func strip(dst []byte, raw string, most int) (out []byte, clean bool) {
 	out = dst
-	for i := 0; i < len(raw) && len(out) <= max; {
+	for i := 0; i < len(raw) && len(out) <= most; {
 		c := raw[i]
 		if c < utf8.RuneSelf {
 			i++
@@ -71,7 +71,8 @@ func formatting(r rune) bool {
 		return false
 	}
 	switch r {
-	case '\u2212', '\u30fc', '\u00b7', '\u2044', '\uff08', '\uff09', '\uff0e', '\uff0f', '\uff3b', '\uff3d': // minus, long vowel, middle dot, fraction, fullwidth ( ) . / [ ]
+	case '\u2212', '\u30fc', '\u00b7', '\u2044', // minus, long vowel, middle dot, fraction
+		'\uff08', '\uff09', '\uff0e', '\uff0f', '\uff3b', '\uff3d': // fullwidth ( ) . / [ ]
 		return true
 	}
 	return unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || unicode.Is(unicode.Cf, r)

@@ -4,6 +4,7 @@
 package preset_test
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -160,13 +161,13 @@ func wellFormed(q map[string]any) error {
 		}
 	}
 	if ask, _ := q["ask"].(string); !askForm.MatchString(ask) {
-		return fmt.Errorf("want `subject action type:id`")
+		return errors.New("want `subject action type:id`")
 	}
 	if !slices.Contains([]any{"allow", "deny", "error"}, q["expect"]) {
 		return fmt.Errorf("expects %v", q["expect"])
 	}
 	if why, _ := q["why"].(string); strings.TrimSpace(why) == "" {
-		return fmt.Errorf("does not say why")
+		return errors.New("does not say why")
 	}
 	if r, given := q["reason"]; given {
 		if _, ok := klinkev1.Reason_value[fmt.Sprint("REASON_", r)]; !ok {

@@ -4,6 +4,7 @@ package preset_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func load(t *testing.T, m *policy.Model, data []byte) (*policy.Snapshot, []accou
 	var questions []account.Question
 	for d := account.NewDecoder("world", bytes.NewReader(data)); ; {
 		doc, err := d.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out.Next, questions
 		}
 		if err != nil {

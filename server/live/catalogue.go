@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -104,7 +105,7 @@ func (ts *Tenants) Delete(ctx context.Context, id, expected string) error {
 		case expected != "" || (kind != policy.Damaged && kind != policy.Format):
 			return err
 		}
-		if err := ts.erase(id, nil, 0); err != errRetry {
+		if err := ts.erase(id, nil, 0); !errors.Is(err, errRetry) {
 			return err
 		}
 	}

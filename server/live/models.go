@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -116,7 +117,7 @@ func (ts *Tenants) PutModel(ctx context.Context, m *klinkev1.Model, validateOnly
 
 // under puts an error's field below another one.
 func under(field string, err error) error {
-	e, ok := err.(*policy.Error)
+	e, ok := errors.AsType[*policy.Error](err)
 	if !ok {
 		return err
 	}

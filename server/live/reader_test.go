@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -210,7 +211,7 @@ func TestLivesDoNotMix(t *testing.T) {
 			t.Fatal(err)
 		}
 		lives++
-		_, born, err := ParseRevision(info.Revision)
+		_, born, err := ParseRevision(info.Revision, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +268,7 @@ func TestReadPagesByBytes(t *testing.T) {
 		w := puts("user%02d", i)
 		labels := map[string]string{}
 		for l := range 32 {
-			labels[fmt.Sprint(l)] = fmt.Sprintf("%01000d", l)
+			labels[strconv.Itoa(l)] = fmt.Sprintf("%01000d", l)
 		}
 		w.Changes = append(w.Changes, &klinkev1.Change{Change: &klinkev1.Change_Put{Put: &klinkev1.Record{
 			Record: &klinkev1.Record_Group{Group: &klinkev1.Group{Id: fmt.Sprintf("group%02d", i), Labels: labels}}}}})

@@ -14,13 +14,13 @@ func FormatRevision(lineage string, at store.Position) string {
 	return lineage + "-" + strconv.FormatUint(uint64(at), 10)
 }
 
-// ParseRevision takes a token apart. Invalid, with an empty field, when it is none. Only what FormatRevision writes is read,
+// ParseRevision takes a token apart. Invalid when it is none; field names it there. Only what FormatRevision writes is read,
 // so that a revision has one token.
-func ParseRevision(token string) (lineage string, at store.Position, err error) {
+func ParseRevision(token, field string) (lineage string, at store.Position, err error) {
 	lineage, digits, found := strings.Cut(token, "-")
 	n, convErr := strconv.ParseUint(digits, 10, 64)
 	if !found || lineage == "" || convErr != nil || n == 0 || FormatRevision(lineage, store.Position(n)) != token {
-		return "", 0, policy.Errorf(policy.Invalid, "", "%q is not a revision; send one as the server gave it", clip(token))
+		return "", 0, policy.Errorf(policy.Invalid, field, "%q is not a revision; send one as the server gave it", clip(token))
 	}
 	return lineage, store.Position(n), nil
 }
@@ -54,9 +54,8 @@ func clip(s string) string {
 
 // position reads a token that a caller sent in a field, and holds it against the tenant's lineage.
 func (s *State) position(token, field string) (store.Position, error) {
-	lineage, at, err := ParseRevision(token)
+	lineage, at, err := ParseRevision(token, field)
 	if err != nil {
-		err.(*policy.Error).Field = field
 		return 0, err
 	}
 	if lineage != s.Lineage {

@@ -68,8 +68,7 @@ func errNoTenant() error { return policy.Errorf(policy.NotFound, "tenant", "no s
 
 // kindOf returns an error's kind; Internal for foreign errors.
 func kindOf(err error) policy.Kind {
-	var e *policy.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*policy.Error](err); ok {
 		return e.Kind
 	}
 	return policy.Internal
@@ -151,7 +150,7 @@ func (ts *Tenants) get(ctx context.Context, id string) (*tenant, error) {
 		switch {
 		case t.err == nil:
 			return t, nil
-		case t.err != errRetry:
+		case !errors.Is(t.err, errRetry):
 			return nil, t.err
 		}
 	}

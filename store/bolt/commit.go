@@ -77,16 +77,14 @@ func (q *queue) take() []*edit {
 	return taken
 }
 
-// refuse refuses all further edits, for the first reason given, and returns whether this one is it.
-func (q *queue) refuse(why error) bool {
+// refuse refuses all further edits, for the first reason given.
+func (q *queue) refuse(why error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.refusal != nil {
-		return false
+	if q.refusal == nil {
+		q.refusal = why
+		q.change.Signal()
 	}
-	q.refusal = why
-	q.change.Signal()
-	return true
 }
 
 // do makes an edit and returns when the disk has it, or why it was refused.
@@ -124,8 +122,7 @@ func (s *Store) commit(edits []*edit) {
 			return
 		case spoiler >= 0:
 			// Nothing was committed. The others are not to suffer for the one.
-			var known *policy.Error
-			if !errors.As(err, &known) {
+			if _, ok := errors.AsType[*policy.Error](err); !ok {
 				err = &policy.Error{Kind: policy.Internal, Message: "the database refused an edit", Cause: err}
 			}
 			s.log.Error("an edit failed and was undone", "error", err)
@@ -172,8 +169,7 @@ func (s *Store) try(edits []*edit) (spoiler int, err error) {
 	for i, e := range edits {
 		spoiler = i // for the case of a panic
 		e.err = e.apply(b)
-		var refusal *policy.Error
-		if errors.As(e.err, &refusal) {
+		if _, ok := errors.AsType[*policy.Error](e.err); ok {
 			refused++
 		} else if e.err != nil {
 			return i, e.err

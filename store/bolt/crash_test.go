@@ -3,6 +3,7 @@ package bolt_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -105,7 +106,7 @@ func start(t *testing.T, kind, path string) (lines *bufio.Scanner, kill func(aft
 			t.Errorf("the storm ended before it was killed: %v", err)
 		}
 		err := cmd.Wait()
-		if status, ok := err.(*exec.ExitError); !ok || status.ExitCode() != -1 {
+		if status, ok := errors.AsType[*exec.ExitError](err); !ok || status.ExitCode() != -1 {
 			t.Fatalf("the storm ended by itself: %v\n%s", err, complaints)
 		}
 	}
@@ -176,7 +177,7 @@ func wholeEntry(t *testing.T, e *klinkev1.Entry) {
 		return
 	}
 	var n int
-	if _, err := fmt.Sscanf(strings.TrimPrefix(e.GetRequestId(), e.GetAuthor()+"-"), "%06d.", &n); err != nil && err != io.EOF {
+	if _, err := fmt.Sscanf(strings.TrimPrefix(e.GetRequestId(), e.GetAuthor()+"-"), "%06d.", &n); err != nil && !errors.Is(err, io.EOF) {
 		t.Errorf("the log has an entry %q", e.GetRequestId())
 		return
 	}

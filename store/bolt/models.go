@@ -74,12 +74,11 @@ func readModel(tx *bbolt.Tx, name string, version uint32) (*klinkev1.Model, uint
 		key = append(modelKey(name, ^uint32(0)), 0)
 	}
 	c := tx.Bucket(modelsBucket).Cursor()
-	k, v := c.Seek(key)
-	if k == nil {
-		k, v = c.Last()
-	} else {
-		k, v = c.Prev()
+	step := c.Prev
+	if k, _ := c.Seek(key); k == nil {
+		step = c.Last
 	}
+	k, v := step()
 	prefix := modelKey(name, 0)
 	prefix = prefix[:len(prefix)-4]
 	if !bytes.HasPrefix(k, prefix) || len(k) != len(prefix)+4 {

@@ -3,7 +3,6 @@ package bolt
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -61,12 +60,12 @@ func Open(path string, opts Options) (*Store, error) {
 }
 
 // look checks, without writing, that a file holds a database that this program can use.
-func look(path string) error {
+func look(path string) (err error) {
 	db, err := openForReading(path)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	return readTx(db, func(tx *bbolt.Tx) error {
 		_, _, err := identify(tx)
 		if err == nil {
@@ -175,7 +174,8 @@ func identify(tx *bbolt.Tx) (last store.Position, empty bool, err error) {
 		return 0, false, damaged("it does not say its format")
 	}
 	if f := binary.BigEndian.Uint32(v); f != format {
-		return 0, false, policy.Errorf(policy.Format, "", "the database has format %d and this program knows %d: use the klinke that wrote it, or a newer one", f, format)
+		return 0, false, policy.Errorf(policy.Format, "",
+			"the database has format %d and this program knows %d: use the klinke that wrote it, or a newer one", f, format)
 	}
 	last, err = decodePosition(positionKey, meta.Get(positionKey))
 	for _, name := range [][]byte{tenantsBucket, modelsBucket, modelChunksBucket, dataBucket, trashBucket} {
@@ -210,7 +210,7 @@ func explain(path string, err error) error {
 	case errors.Is(err, os.ErrNotExist):
 		return &policy.Error{Kind: policy.NotFound, Message: "there is no database file", Cause: err}
 	case errors.Is(err, bolterrors.ErrVersionMismatch):
-		return &policy.Error{Kind: policy.Format, Message: fmt.Sprintf("%s is of another version of bbolt", path), Cause: err}
+		return &policy.Error{Kind: policy.Format, Message: path + " is of another version of bbolt", Cause: err}
 	case errors.Is(err, os.ErrPermission):
 		return &policy.Error{Kind: policy.Unavailable, Message: "the database file cannot be opened", Cause: err}
 	case isBolt(path):
@@ -225,7 +225,7 @@ func isBolt(path string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	var b [20]byte
 	_, err = io.ReadFull(f, b[:])
 	return err == nil && binary.LittleEndian.Uint32(b[16:]) == 0xED0CDAED

@@ -180,7 +180,7 @@ func TestSecondUserIsLockedOut(t *testing.T) {
 func TestNewFiles(t *testing.T) {
 	for name, file := range map[string]func(t *testing.T, path string){
 		"none":  func(*testing.T, string) {},
-		"empty": func(t *testing.T, path string) { os.WriteFile(path, nil, 0o600) },
+		"empty": func(_ *testing.T, path string) { os.WriteFile(path, nil, 0o600) },
 		// As a crash leaves it between bbolt's first transaction and ours.
 		"bbolt without buckets": func(t *testing.T, path string) { edit(t, path, func(*bbolt.Tx) {}) },
 	} {

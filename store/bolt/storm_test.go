@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +46,7 @@ func storm(kind, path string) {
 			fmt.Printf("begin %d\n", n)
 			head, err = s.Append("long", head, entryOf("long", n))
 			check(err)
-			fmt.Printf("ack long long %d %d\n", n, head)
+			fmt.Printf("ack %s %s %d %d\n", "long", "long", n, head)
 		}
 	case "short":
 		var writers sync.WaitGroup
@@ -146,7 +147,7 @@ func entryOf(writer string, n int) *klinkev1.Entry {
 		Time:      timestamppb.New(time.Date(2026, 11, 2, 0, 0, n%60, 0, time.UTC)),
 		RequestId: requestOf(writer, n),
 		Author:    writer,
-		Changes:   []*klinkev1.Change{putUser(requestOf(writer, n), ""), putUser("last", fmt.Sprint(n))},
+		Changes:   []*klinkev1.Change{putUser(requestOf(writer, n), ""), putUser("last", strconv.Itoa(n))},
 	}
 	size := 0
 	if writer == "long" {

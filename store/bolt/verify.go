@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -32,7 +33,7 @@ func (r *Report) Clean() bool { return len(r.Problems) == 0 }
 // nothing is lost in between. Progress, which may be nil, hears a line for each tenant. The error is for a file that
 // cannot be looked into at all, as Open's; what is wrong inside is in the report. It takes memory in proportion to the
 // number of entries and to the largest record table.
-func Verify(path string, progress func(string)) (Report, error) {
+func Verify(path string, progress func(string)) (report Report, err error) {
 	if progress == nil {
 		progress = func(string) {}
 	}
@@ -41,7 +42,7 @@ func Verify(path string, progress func(string)) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	err = readTx(db, func(tx *bbolt.Tx) error {
 		last, empty, err := identify(tx)
 		if err == nil && !empty {
@@ -62,7 +63,7 @@ type verifier struct {
 	lineages   map[string]bool  // of all rows
 }
 
-func (v *verifier) problem(place, format string, args ...any) {
+func (v *verifier) problemf(place, format string, args ...any) {
 	switch n := len(v.report.Problems); {
 	case n < maxProblems-1:
 		v.report.Problems = append(v.report.Problems, place+": "+fmt.Sprintf(format, args...))
@@ -77,7 +78,7 @@ func (v *verifier) guard(place string, part func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			v.unreadable = true
-			v.problem(place, "a page cannot be read: %v", p)
+			v.problemf(place, "a page cannot be read: %v", p)
 		}
 	}()
 	part()
@@ -97,7 +98,7 @@ func (v *verifier) all() {
 	slices.Sort(v.positions)
 	for i, p := range v.positions {
 		if i > 0 && p == v.positions[i-1] {
-			v.problem("log", "position %d was given twice", p)
+			v.problemf("log", "position %d was given twice", p)
 		}
 	}
 	v.guard("data", v.strays)
@@ -107,7 +108,7 @@ func (v *verifier) all() {
 	}
 	v.progress("pages")
 	for err := range v.tx.Check() {
-		v.problem("pages", "%v", err)
+		v.problemf("pages", "%v", err)
 	}
 }
 
@@ -123,26 +124,26 @@ func (v *verifier) models() {
 		version := d.uint32()
 		place := fmt.Sprintf("model %q version %d", n, version)
 		if err := d.end("the key of a model"); err != nil {
-			v.problem(place, "%v", err)
+			v.problemf(place, "%v", err)
 			continue
 		}
 		if string(n) != string(name) {
 			name, last = n, 0
 		}
 		if version != last+1 {
-			v.problem(place, "the version before it is %d", last)
+			v.problemf(place, "the version before it is %d", last)
 		}
 		last = version
 		m, length, err := decodeModel(v.tx, k, value)
 		if err != nil {
-			v.problem(place, "%v", err)
+			v.problemf(place, "%v", err)
 		} else if m.GetName() != string(name) {
-			v.problem(place, "its content is of model %q", m.GetName())
+			v.problemf(place, "its content is of model %q", m.GetName())
 		}
 		expected += chunkCount(length)
 	}
 	if n := countKeys(v.tx.Bucket(modelChunksBucket)); n != expected {
-		v.problem("models", "there are %d chunks, and %d belong to a model", n, expected)
+		v.problemf("models", "there are %d chunks, and %d belong to a model", n, expected)
 	}
 }
 
@@ -153,18 +154,18 @@ func (v *verifier) strays() {
 	c := data.Cursor()
 	for k, value := c.First(); k != nil; k, value = c.Next() {
 		if value != nil {
-			v.problem("data", "key %q is not a bucket", k)
+			v.problemf("data", "key %q is not a bucket", k)
 		} else if !v.lineages[string(k)] && trash.Get(tenantTrash(string(k))) == nil {
-			v.problem("data", "bucket %s belongs to no tenant and is not to be swept", k)
+			v.problemf("data", "bucket %s belongs to no tenant and is not to be swept", k)
 		}
 	}
 	c = trash.Cursor()
 	for k, value := c.First(); k != nil; k, value = c.Next() {
 		if _, err := unseal(k, value); err != nil {
-			v.problem("trash", "%v", err)
+			v.problemf("trash", "%v", err)
 		}
 		if k[0] == 't' && v.lineages[string(k[1:])] {
-			v.problem("trash", "tenant bucket %s is in use", k[1:])
+			v.problemf("trash", "tenant bucket %s is in use", k[1:])
 		}
 	}
 }

@@ -33,25 +33,25 @@ type outcome struct {
 func (v *verifier) tenant(place string, id, value []byte) {
 	r, err := decodeRow(id, value)
 	if err != nil {
-		v.problem(place, "%v", err)
+		v.problemf(place, "%v", err)
 		return
 	}
 	if v.lineages[r.Lineage] {
-		v.problem(place, "lineage %s is another tenant's, too", r.Lineage)
+		v.problemf(place, "lineage %s is another tenant's, too", r.Lineage)
 	}
 	v.lineages[r.Lineage] = true
 	c := tenantCheck{verifier: v, place: place, row: r, seed: maphash.MakeSeed(), replayed: make(map[string]outcome)}
 	if c.data = v.tx.Bucket(dataBucket).Bucket([]byte(r.Lineage)); c.data == nil {
-		c.problem("there is no bucket %s of it", r.Lineage)
+		c.problemf("there is no bucket %s of it", r.Lineage)
 		return
 	}
 	if c.Head > v.report.Position || c.Floor > c.Head || c.at > c.Head || c.Floor > c.at {
-		c.problem("floor %d, checkpoint %d, head %d and the store's position %d do not rise", c.Floor, c.at, c.Head, v.report.Position)
+		c.problemf("floor %d, checkpoint %d, head %d and the store's position %d do not rise", c.Floor, c.at, c.Head, v.report.Position)
 	}
 	entries, records := v.report.Entries, v.report.Records
 	for _, name := range [][]byte{logBucket, recordsBucket} {
 		if c.data.Bucket(name) == nil {
-			c.problem("there is no bucket %q of it", name)
+			c.problemf("there is no bucket %q of it", name)
 			return
 		}
 	}
@@ -62,8 +62,8 @@ func (v *verifier) tenant(place string, id, value []byte) {
 	v.progress(fmt.Sprintf("%s: %d entries, %d records", place, v.report.Entries-entries, v.report.Records-records))
 }
 
-func (c *tenantCheck) problem(format string, args ...any) {
-	c.verifier.problem(c.place, format, args...)
+func (c *tenantCheck) problemf(format string, args ...any) {
+	c.verifier.problemf(c.place, format, args...)
 }
 
 // log reads every entry, and replays those above the floor. Below it, only remembered ones are left.
@@ -75,7 +75,7 @@ func (c *tenantCheck) log() {
 		c.report.Entries++
 		e, _, err := decodeEntry(c.data, k, value)
 		if err != nil {
-			c.problem("%v", err)
+			c.problemf("%v", err)
 			continue
 		}
 		last = store.Position(e.GetPosition())
@@ -90,10 +90,10 @@ func (c *tenantCheck) log() {
 		}
 	}
 	if last != c.Head {
-		c.problem("the log ends at %d, and the head is %d", last, c.Head)
+		c.problemf("the log ends at %d, and the head is %d", last, c.Head)
 	}
 	if n := countKeys(c.data.Bucket(chunksBucket)); n != c.cut {
-		c.problem("there are %d chunks, and %d belong to an entry", n, c.cut)
+		c.problemf("there are %d chunks, and %d belong to an entry", n, c.cut)
 	}
 }
 
@@ -106,7 +106,7 @@ func (c *tenantCheck) remembered(p store.Position, id string) {
 		}
 	}
 	if named < p {
-		c.problem("request id %q made entry %d, and the index names %d", id, p, named)
+		c.problemf("request id %q made entry %d, and the index names %d", id, p, named)
 	}
 }
 
@@ -114,7 +114,7 @@ func (c *tenantCheck) replay(p store.Position, e *klinkev1.Entry) {
 	for i, change := range e.GetChanges() {
 		key, put, err := store.EditOf(change)
 		if err != nil {
-			c.problem("entry %d, change %d: %v", p, i, err)
+			c.problemf("entry %d, change %d: %v", p, i, err)
 			continue
 		}
 		o := outcome{there: put != nil}
@@ -129,7 +129,7 @@ func (c *tenantCheck) replay(p store.Position, e *klinkev1.Entry) {
 func (c *tenantCheck) hash(r *klinkev1.Record) uint64 {
 	b, err := deterministic.Marshal(r)
 	if err != nil {
-		c.problem("a record cannot be marshalled: %v", err)
+		c.problemf("a record cannot be marshalled: %v", err)
 	}
 	return maphash.Bytes(c.seed, b)
 }
@@ -144,15 +144,15 @@ func (c *tenantCheck) requests() {
 	for k, value := cursor.First(); k != nil; k, value = cursor.Next() {
 		p, err := decodePosition(k, value)
 		if err != nil {
-			c.problem("%v", err)
+			c.problemf("%v", err)
 			continue
 		}
 		key := positionBytes(p)
 		entry := log.Get(key)
 		if entry == nil {
-			c.problem("request id %q names %d, which is not in the log", k, p)
+			c.problemf("request id %q names %d, which is not in the log", k, p)
 		} else if h, err := decodeHeader(key, entry); err == nil && h.requestID != string(k) {
-			c.problem("request id %q names %d, which was made by %q", k, p, h.requestID)
+			c.problemf("request id %q names %d, which was made by %q", k, p, h.requestID)
 		}
 	}
 }
@@ -164,28 +164,28 @@ func (c *tenantCheck) records() {
 		c.report.Records++
 		r, _, err := decodeRecord(k, value)
 		if err != nil {
-			c.problem("%v", err)
+			c.problemf("%v", err)
 			delete(c.replayed, string(k))
 			continue
 		}
 		kind, parts := policy.RecordKey(r)
 		if !bytes.Equal(policy.AppendKey(nil, kind, parts), k) {
-			c.problem("the record of key %x has another key", k)
+			c.problemf("the record of key %x has another key", k)
 		}
 		o, touched := c.replayed[string(k)]
 		switch {
 		case !touched && c.Floor == 0:
-			c.problem("the record of key %x is not of the log", k)
+			c.problemf("the record of key %x is not of the log", k)
 		case touched && !o.there:
-			c.problem("the record of key %x was deleted by the log", k)
+			c.problemf("the record of key %x was deleted by the log", k)
 		case touched && o.hash != c.hash(r):
-			c.problem("the record of key %x is not what the log put there", k)
+			c.problemf("the record of key %x is not what the log put there", k)
 		}
 		delete(c.replayed, string(k))
 	}
 	for k, o := range c.replayed {
 		if o.there {
-			c.problem("the record of key %x is missing", k)
+			c.problemf("the record of key %x is missing", k)
 		}
 	}
 }
@@ -193,12 +193,12 @@ func (c *tenantCheck) records() {
 // checkpoint checks that the current checkpoint is whole, and that all others are to be swept.
 func (c *tenantCheck) checkpoint() {
 	if (c.serial == 0) != (c.at == 0) || c.serial == 0 && c.chunks > 0 {
-		c.problem("checkpoint %d stands for position %d and has %d chunks", c.serial, c.at, c.chunks)
+		c.problemf("checkpoint %d stands for position %d and has %d chunks", c.serial, c.at, c.chunks)
 	}
 	b := c.data.Bucket(checkpointsBucket)
 	if b == nil {
 		if c.chunks > 0 {
-			c.problem("the checkpoint at %d is missing", c.at)
+			c.problemf("the checkpoint at %d is missing", c.at)
 		}
 		return
 	}
@@ -207,24 +207,24 @@ func (c *tenantCheck) checkpoint() {
 	cursor := b.Cursor()
 	for k, value := cursor.First(); k != nil; k, value = cursor.Next() {
 		if len(k) != 12 {
-			c.problem("%x is not the key of a checkpoint's chunk", k)
+			c.problemf("%x is not the key of a checkpoint's chunk", k)
 			continue
 		}
 		if binary.BigEndian.Uint64(k) != c.serial {
 			if trash.Get(checkpointTrash(c.Lineage, k[:8])) == nil {
-				c.problem("chunk %x belongs to no checkpoint and is not to be swept", k)
+				c.problemf("chunk %x belongs to no checkpoint and is not to be swept", k)
 			}
 			continue
 		}
 		if _, err := unseal(k, value); err != nil {
-			c.problem("%v", err)
+			c.problemf("%v", err)
 		}
 		if index := int(binary.BigEndian.Uint32(k[8:])); index != found {
-			c.problem("chunk %d of the checkpoint at %d is missing", found, c.at)
+			c.problemf("chunk %d of the checkpoint at %d is missing", found, c.at)
 		}
 		found++
 	}
 	if found != c.chunks {
-		c.problem("the checkpoint at %d has %d of %d chunks", c.at, found, c.chunks)
+		c.problemf("the checkpoint at %d has %d of %d chunks", c.at, found, c.chunks)
 	}
 }

@@ -31,12 +31,14 @@ func tenants(t *testing.T, p *Place) {
 		wantKind(t, "making a tenant twice", err, policy.Exists)
 	}
 	got := ""
+	var gotSb34 strings.Builder
 	for _, row := range p.all() {
-		got += row.ID + " "
+		gotSb34.WriteString(row.ID + " ")
 		if row != want[row.ID] {
 			t.Errorf("listed %+v, made %+v", row, want[row.ID])
 		}
 	}
+	got += gotSb34.String()
 	if got != "a b c c\x00d zz " {
 		t.Errorf("tenants are listed as %q", got)
 	}

@@ -2,8 +2,8 @@ package storetest
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -21,8 +21,11 @@ import (
 func sequential(t *testing.T, place func(t testing.TB) Opener) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &twins{t: rt, got: newPlace(t, place(t)), want: mem.New(), now: epoch, lineages: map[string]bool{}}
-		defer m.want.Close()
-		defer m.got.Close()
+		defer func() {
+			if err := errors.Join(m.want.Close(), m.got.Close()); err != nil {
+				rt.Error(err)
+			}
+		}()
 		rt.Repeat(map[string]func(*rapid.T){
 			"create":  m.create,
 			"delete":  m.delete,
@@ -72,7 +75,7 @@ func (m *twins) entry(t *rapid.T) *klinkev1.Entry {
 			continue
 		}
 		if s := r.GetSubject(); s != nil {
-			s.Label = fmt.Sprint(rapid.IntRange(0, 9).Draw(t, "label"))
+			s.Label = strconv.Itoa(rapid.IntRange(0, 9).Draw(t, "label"))
 		}
 		e.Changes = append(e.Changes, put(r))
 	}

@@ -225,8 +225,7 @@ const (
 
 // kindOf returns the kind of an error, or one that no error has.
 func kindOf(err error) policy.Kind {
-	var e *policy.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*policy.Error](err); ok {
 		return e.Kind
 	}
 	return 255
