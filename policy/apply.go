@@ -190,6 +190,8 @@ func (d *draft) put(r *klinkev1.Record) (bool, error) {
 		return in("site", d.putSite, x.Site)
 	case *klinkev1.Record_EmergencyNumber:
 		return in("emergency_number", d.putEmergencyNumber, x.EmergencyNumber)
+	case *klinkev1.Record_SharingRule:
+		return in("sharing_rule", d.putSharingRule, x.SharingRule)
 	}
 	return false, Errorf(Invalid, "", "a kind of record that this version does not know")
 }
@@ -233,6 +235,8 @@ func (d *draft) delete(r *klinkev1.Record) (bool, error) {
 		return in("site", d.deleteSite, x.Site)
 	case *klinkev1.Record_EmergencyNumber:
 		return in("emergency_number", d.deleteEmergencyNumber, x.EmergencyNumber)
+	case *klinkev1.Record_SharingRule:
+		return in("sharing_rule", d.deleteSharingRule, x.SharingRule)
 	}
 	return false, Errorf(Invalid, "", "a kind of record that this version does not know")
 }

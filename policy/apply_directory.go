@@ -103,8 +103,10 @@ func (s *Snapshot) useOf(b *bag) string {
 		return "its ceiling on " + s.permName(b.ceilings[0].perm)
 	case len(b.limits) > 0:
 		return "its limit " + s.model.limits[b.limits[0].name]
+	case b.objects > 0:
+		return "its object grants"
 	}
-	return "its object grants"
+	return "its sharing rules"
 }
 
 func (d *draft) putGroupMember(x *klinkev1.GroupMember) (bool, error) {

@@ -37,7 +37,7 @@ func (s *Snapshot) chunks() iter.Seq[*klinkev1.CheckpointChunk] {
 			UseModel: &klinkev1.UseModel{Model: s.model.Name(), Version: s.model.Version()},
 			Subjects: uint32(s.count.subjects), Combinations: s.classes.live}
 		w.emit(&klinkev1.CheckpointChunk{Header: header})
-		for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.subjects, w.relations, w.ofSubjects, w.grants, w.numbers} {
+		for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.subjects, w.relations, w.ofSubjects, w.grants, w.sharing, w.numbers} {
 			if step(); w.stopped {
 				return
 			}
@@ -310,6 +310,14 @@ func (w *checkpointer) grants() {
 			}
 			return !w.stopped
 		})
+	}
+}
+
+func (w *checkpointer) sharing() {
+	for n := range w.s.sharing.len() {
+		if r := w.s.sharing.get(n); r.level != klinkev1.SharingLevel_SHARING_LEVEL_UNSPECIFIED {
+			w.add(w.s.sharingRecord(r), digest{})
+		}
 	}
 }
 

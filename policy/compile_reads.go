@@ -53,6 +53,8 @@ func (c *compiler) reads(p *permission) []*klinkev1.Read {
 			switch t.kind {
 			case testSameGroup, testDepartmentOf, testAbove, testBelow, testSameRole, testHolds:
 				kinds[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
+			case testShared:
+				kinds[klinkev1.ReadKind_READ_KIND_PEOPLE], kinds[klinkev1.ReadKind_READ_KIND_SHARING] = true, true
 			case testListed:
 				lists[c.m.lists[t.no]] = true
 			case testSetting:

@@ -17,7 +17,7 @@ var (
 
 // test compiles one test of a type; p is the permission whose rule it stands in, nil for a relation.
 func (c *compiler) test(t *resourceType, p *permission, src *klinkev1.Test) (*test, error) {
-	out := &test{text: render(src), by: -1}
+	out := &test{text: render(src), by: -1, as: noType}
 	var err error
 	switch x := src.GetTest().(type) {
 	case *klinkev1.Test_Relation:
@@ -77,6 +77,8 @@ func (c *compiler) test(t *resourceType, p *permission, src *klinkev1.Test) (*te
 	case *klinkev1.Test_Holds:
 		out.kind, out.names = testHolds, x.Holds.GetIn()
 		out.attr, err = c.attr(t, x.Holds.GetAttribute(), personKinds...)
+	case *klinkev1.Test_Shared:
+		err = c.shared(t, out, x.Shared)
 	case *klinkev1.Test_Listed:
 		out.kind, out.no = testListed, number(c.m.listNo, &c.m.lists, x.Listed.GetIn())
 		out.attr, err = c.attr(t, x.Listed.GetAttribute(), numberKinds...)
@@ -126,6 +128,24 @@ func (c *compiler) list(t *resourceType, p *permission, src []*klinkev1.Test) ([
 		}
 	}
 	return out, nil
+}
+
+func (c *compiler) shared(t *resourceType, out *test, s *klinkev1.Shared) (err error) {
+	out.kind, out.sharing = testShared, s.GetLevel()
+	if as := s.GetAs(); as != "" {
+		no, ok := c.m.typeNo[as]
+		if !ok {
+			return c.errorf("no type is named %q", as)
+		}
+		out.as = no
+	}
+	if s.GetThrough() != "" {
+		if out.through, err = c.attr(t, s.GetThrough(), klinkev1.AttributeKind_ATTRIBUTE_KIND_RECORD); err != nil {
+			return err
+		}
+	}
+	out.attr, err = c.attr(t, s.GetAttribute(), personKinds...)
+	return err
 }
 
 func (c *compiler) value(t *resourceType, out *test, v *klinkev1.Value) (err error) {

@@ -51,6 +51,8 @@ func (a *asker) test(t *test, q *frame) bool {
 			}
 		}
 		return false
+	case testShared:
+		return a.shared(t, q)
 	case testListed:
 		f := a.fact(q, t.attr)
 		return f.state == factPresent && a.s.lists[t.no].contains(f.text)

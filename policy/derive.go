@@ -235,7 +235,7 @@ func (d *draft) derive(x *entity, e edge, reach []holder) {
 	if e.kind() == edgeRole {
 		roles = append(roles, e.number())
 	}
-	x.ceilings, x.limited = nil, false
+	x.ceilings, x.limited, x.shared = nil, false, false
 	for i := 0; i < len(reach); i++ {
 		b := d.s.bagOf(reach[i])
 		if b == nil {
@@ -261,6 +261,7 @@ func (d *draft) derive(x *entity, e edge, reach []holder) {
 			}
 		}
 		x.limited = x.limited || len(b.limits) > 0
+		x.shared = x.shared || len(b.sharing) > 0
 	}
 	slices.Sort(reach)
 	x.reach, x.timed = reach, timed

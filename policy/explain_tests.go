@@ -2,6 +2,8 @@ package policy
 
 import (
 	"slices"
+
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
 // test asks one test of section 4.2, in the words of its table.
@@ -40,6 +42,9 @@ func (e *explainer) test(t *test, q frameOf) bool {
 		return true
 	}
 	f := e.fact(q, t.attr)
+	if t.kind == testShared {
+		return e.shared(t, q, f)
+	}
 	if t.attr.no == attrID && (t.kind == testValue || t.by >= 0) {
 		f.text = q.id // as it was sent: only where it names a subject may its kind stand in front
 	}
@@ -216,4 +221,63 @@ func (e *explainer) another(t *test, q frameOf) bool {
 		}
 	}
 	return len(f.records) > 0
+}
+
+// shared walks all sharing rules.
+func (e *explainer) shared(t *test, q frameOf, owner fact) bool {
+	mine := q.typ
+	if t.as != noType {
+		mine = &e.s.model.types[t.as]
+	}
+	var parent *record
+	if t.through.kind != 0 {
+		if f := e.fact(q, t.through); f.state == factPresent {
+			parent = &f.records[0]
+		}
+	}
+	for n := range e.s.sharing.len() {
+		r := e.s.sharing.get(n)
+		if r.level == klinkev1.SharingLevel_SHARING_LEVEL_UNSPECIFIED || !e.means(q.p, r.to) {
+			continue // the first is a number that is not in use
+		}
+		if r.typ == mine.no && r.level >= t.sharing && e.covers(r.from, owner) {
+			e.sayf("a sharing rule of %s gives %s from %s to %s", mine.name, levelText(r.level), e.s.toText(r.from), e.s.toText(r.to))
+			return true
+		}
+		if parent == nil || r.typ != parent.typ.no || r.far(mine.no) < t.sharing {
+			continue
+		}
+		if no, ok := parent.typ.attrNo[t.attr.name]; ok && e.covers(r.from, parent.facts[no]) {
+			e.sayf("a sharing rule of the parent's %s gives %s from %s to %s", parent.typ.name, levelText(r.far(mine.no)), e.s.toText(r.from), e.s.toText(r.to))
+			return true
+		}
+	}
+	return false
+}
+
+// means says whether one side of a sharing rule means a person.
+func (e *explainer) means(p *actorOf, x to) bool {
+	if x.subject.space != 0 {
+		return x.subject == p.who
+	}
+	return e.reaches(p, x.holder)
+}
+
+// covers says whether a sharing rule's source means an owner: a known subject, or a group that is the source or nested in it.
+func (e *explainer) covers(from to, owner fact) bool {
+	if owner.state != factPresent {
+		return false
+	}
+	if owner.space == spaceGroup {
+		n := e.s.groupNo.get(0, owner.text)
+		return n != nil && from.holder.kind() == holderGroup && e.nestedIn(*n, from.holder.number())
+	}
+	p, ok := e.find(who{owner.space, owner.text}, true)
+	return ok && e.means(p, from)
+}
+
+func (e *explainer) nestedIn(inner, outer uint32) bool {
+	return inner == outer || slices.ContainsFunc((*e.s.groups.get(outer)).members, func(m holder) bool {
+		return m.kind() == holderGroup && e.nestedIn(inner, m.number())
+	})
 }

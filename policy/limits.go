@@ -13,6 +13,7 @@ const (
 	MaxObjectGrants     = 1_000_000
 	MaxAssignments      = 1_000_000
 	MaxConditional      = 16 // conditional assignments that reach one user
+	MaxSharingRules     = 10_000
 	MaxNumbersInList    = 5_000_000
 	MaxFacts            = 64
 	MaxFactBytes        = 4 << 10

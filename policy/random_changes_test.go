@@ -86,7 +86,7 @@ func (g *chooser) local() (typ, local string) {
 
 // record is any record that stands alone or on others; the model's use is not among them.
 func (g *chooser) record() *klinkev1.Record {
-	switch g.below(19) {
+	switch g.below(21) {
 	case 0, 1:
 		return &klinkev1.Record{Record: &klinkev1.Record_Subject{Subject: g.subjectRecord()}}
 	case 2:
@@ -118,6 +118,12 @@ func (g *chooser) record() *klinkev1.Record {
 			Name: g.id("l", 2), Holder: g.holder(), Value: pick(g, "", "m0", "g1", "g2", "+4930123456", "x1")}}}
 	case 17:
 		return g.configuration()
+	case 18, 19:
+		r := &klinkev1.SharingRule{Type: pick(g, "doc", "box"), From: g.holder(), To: g.holder(), Level: g.sharingLevel()}
+		if g.chance(2) {
+			r.Related = map[string]klinkev1.SharingLevel{pick(g, "doc", "box"): g.sharingLevel()}
+		}
+		return &klinkev1.Record{Record: &klinkev1.Record_SharingRule{SharingRule: r}}
 	}
 	return &klinkev1.Record{Record: &klinkev1.Record_ListedNumber{ListedNumber: &klinkev1.ListedNumber{
 		List: pick(g, "list0", "list1", "extensions"), Number: pick(g, "+4930123456", "+4930", "12", "999", "13"), Prefix: g.chance(3)}}}
@@ -161,7 +167,7 @@ func dump(s *Snapshot) []string {
 		}
 		return true
 	}
-	for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.relations, w.ofSubjects, w.grants, w.numbers, w.flush} {
+	for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.relations, w.ofSubjects, w.grants, w.sharing, w.numbers, w.flush} {
 		step()
 	}
 	s.subjects.all(func(space byte, id []byte, row *subject) bool {

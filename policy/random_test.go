@@ -219,7 +219,7 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 		return pick(g, "owner", "id")
 	}
 	attribute := func() string { return pick(g, t.GetAttributes()...).GetName() }
-	switch n := g.below(24); {
+	switch n := g.below(26); {
 	case n == 0:
 		return &klinkev1.Test{Test: &klinkev1.Test_Is{Is: &klinkev1.Is{Attribute: pick(g, "mark", "id", "owner"), By: "email"}}}
 	case n == 1:
@@ -272,6 +272,12 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 		return &klinkev1.Test{Test: &klinkev1.Test_Any{Any: &klinkev1.Tests{Tests: []*klinkev1.Test{g.test(t, depth-1, inRelation), g.test(t, depth-1, inRelation)}}}}
 	case n == 20 && depth > 0:
 		return &klinkev1.Test{Test: &klinkev1.Test_All{All: &klinkev1.Tests{Tests: []*klinkev1.Test{g.test(t, depth-1, inRelation), g.test(t, depth-1, inRelation)}}}}
+	case n >= 24:
+		s := &klinkev1.Shared{Level: g.sharingLevel(), Attribute: "owner", As: pick(g, "", "", "box", "doc")}
+		if isDoc {
+			s.Attribute, s.Through = pick(g, "owner", "holder", "id"), pick(g, "", "parent")
+		}
+		return &klinkev1.Test{Test: &klinkev1.Test_Shared{Shared: s}}
 	case n <= 22 && len(t.GetRelations()) > 0 && !inRelation:
 		return &klinkev1.Test{Test: &klinkev1.Test_Relation{Relation: pick(g, t.GetRelations()...).GetName()}}
 	}
@@ -280,6 +286,10 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 		at = "by"
 	}
 	return &klinkev1.Test{Test: &klinkev1.Test_Is{Is: &klinkev1.Is{Attribute: at}}}
+}
+
+func (g *chooser) sharingLevel() klinkev1.SharingLevel {
+	return pick(g, klinkev1.SharingLevel_SHARING_LEVEL_READ, klinkev1.SharingLevel_SHARING_LEVEL_WRITE)
 }
 
 func (g *chooser) value(isDoc bool) *klinkev1.Value {

@@ -35,6 +35,7 @@ type Snapshot struct {
 	ceilings table[ceiling]
 	limits   table[limitValue]
 	grants   table[objectGrant]
+	sharing  table[sharingRule]
 
 	objects  []dict[[]uint32] // by type: a resource's grants
 	granted  map[perm]uint32  // how many object grants name a permission
@@ -111,13 +112,15 @@ type bag struct {
 	groups   []uint32 // in which it is a member
 	ceilings []ceiling
 	limits   []limitValue
-	objects  uint32 // object grants that name it
+	sharing  []uint32 // sharing rules that give to it
+	objects  uint32   // object grants that name it
+	shares   uint32   // sharing rules that give from it
 }
 
 type bagRole struct{ role, timed uint32 } // timed: number+1 of Snapshot.timed, 0 for always
 
 func (b *bag) empty() bool {
-	return b == nil || len(b.roles)+len(b.groups)+len(b.ceilings)+len(b.limits) == 0 && b.objects == 0
+	return b == nil || len(b.roles)+len(b.groups)+len(b.ceilings)+len(b.limits)+len(b.sharing) == 0 && b.objects == 0 && b.shares == 0
 }
 
 // entity is what groups, departments, roles and everybody have in common: a name, what is given to them, and, derived from
@@ -135,6 +138,7 @@ type entity struct {
 	timed    []uint32 // the timed assignments given through them
 	ceilings []ceiling
 	limited  bool // one of them has limits
+	shared   bool // sharing rules give to one of them
 }
 
 type group struct {
@@ -282,7 +286,7 @@ func (s *Snapshot) Plan() *dial.Plan { return s.plan }
 // Size is the number of records that loading the tenant has to restore, roughly: subjects, entities, assignments, grants
 // and numbers.
 func (s *Snapshot) Size() int {
-	n := s.count.subjects + s.count.groups + s.count.departments + s.count.roles + s.count.assignments + s.grants.live
+	n := s.count.subjects + s.count.groups + s.count.departments + s.count.roles + s.count.assignments + s.grants.live + s.sharing.live
 	for i := range s.lists {
 		n += s.lists[i].n
 	}

@@ -25,9 +25,13 @@ type test struct {
 	perm   perm
 	on     on
 	mask   uint32 // number_class: the types admitted
-	sub    []*test
-	sched  *schedule
-	cond   *condition
+	// shared
+	through attr // kind 0 for none
+	as      uint16
+	sharing klinkev1.SharingLevel
+	sub     []*test
+	sched   *schedule
+	cond    *condition
 }
 
 type testKind uint8
@@ -44,6 +48,7 @@ const (
 	testBelow
 	testSameRole
 	testHolds
+	testShared
 	testListed
 	testNumberClass
 	testSetting
@@ -103,7 +108,7 @@ func (t *test) cost() int {
 		return 2
 	case testListed, testSameRole, testHolds, testSameGroup:
 		return 3
-	case testDepartmentOf, testAbove, testBelow:
+	case testDepartmentOf, testAbove, testBelow, testShared:
 		return 4
 	case testSchedule:
 		return 5
@@ -158,6 +163,15 @@ func render(t *klinkev1.Test) string {
 		return "same_role " + x.SameRole.GetAttribute()
 	case *klinkev1.Test_Holds:
 		return "holds " + x.Holds.GetAttribute() + " in [" + strings.Join(x.Holds.GetIn(), ", ") + "]"
+	case *klinkev1.Test_Shared:
+		s := "shared " + levelText(x.Shared.GetLevel()) + " of " + x.Shared.GetAttribute()
+		if as := x.Shared.GetAs(); as != "" {
+			s += " as " + as
+		}
+		if through := x.Shared.GetThrough(); through != "" {
+			s += " through " + through
+		}
+		return s
 	case *klinkev1.Test_Listed:
 		return "listed " + x.Listed.GetAttribute() + " in " + x.Listed.GetIn()
 	case *klinkev1.Test_NumberClass:
@@ -192,6 +206,13 @@ func render(t *klinkev1.Test) string {
 		return "all of [" + renderAll(x.All.GetTests()) + "]"
 	}
 	return ""
+}
+
+func levelText(l klinkev1.SharingLevel) string {
+	if l == klinkev1.SharingLevel_SHARING_LEVEL_WRITE {
+		return "write"
+	}
+	return "read"
 }
 
 func renderAll(ts []*klinkev1.Test) string {

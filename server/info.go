@@ -28,6 +28,7 @@ func limits() map[string]uint64 {
 		"object_grants":         policy.MaxObjectGrants,
 		"ceilings":              policy.MaxCeilings,
 		"limit_values":          policy.MaxLimitValues,
+		"sharing_rules":         policy.MaxSharingRules,
 		"numbers_in_list":       policy.MaxNumbersInList,
 		"sites":                 policy.MaxSites,
 		"condition_bytes":       policy.MaxConditionBytes,

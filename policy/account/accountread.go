@@ -16,7 +16,7 @@ type accountReader struct {
 
 func accountKeys() []string {
 	return []string{"tenant", "model", "settings", "sites", "departments", "groups", "roles", "users", "apps", "assignments",
-		"object_grants", "ceilings", "limits", "lists", "questions"}
+		"object_grants", "ceilings", "limits", "sharing", "lists", "questions"}
 }
 
 func (x *accountReader) read(n *node) {
@@ -61,6 +61,10 @@ func (x *accountReader) section(key, n *node) {
 	case "limits":
 		for _, item := range x.items(n) {
 			x.limit(item)
+		}
+	case "sharing":
+		for _, item := range x.items(n) {
+			x.sharingRule(item)
 		}
 	case "lists":
 		x.lists(n)

@@ -7,8 +7,8 @@ import (
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
-// testKinds names the closed set of tests, and for each the options beside its argument. `shared` and `carrying` are
-// known words that this version refuses.
+// testKinds names the closed set of tests, and for each the options beside its argument. `carrying` is
+// a known word that this version refuses.
 func testKinds() map[string][]string {
 	return map[string][]string{
 		"is": {"by"}, "absent": nil, "value": {"in"}, "within": {"limit", "strict"}, "member_of": {"carrying"},
@@ -56,9 +56,6 @@ func (m *modelReader) test(n *node, scope *typeScope) *klinkev1.Test {
 	}
 	for _, e := range n.entries {
 		if e.key.text == kind {
-			if kind == "shared" {
-				m.later(e.key)
-			}
 			continue
 		}
 		if !slices.Contains(m.kinds[kind], e.key.text) {
@@ -119,6 +116,8 @@ func (m *modelReader) factTest(kind string, arg, n *node, scope *typeScope) *kli
 		t := &klinkev1.Holds{Attribute: a(), In: m.names(n.get("in"))}
 		m.needList(n, len(t.In))
 		return &klinkev1.Test{Test: &klinkev1.Test_Holds{Holds: t}}
+	case "shared":
+		return m.shared(arg, n, scope)
 	case "listed":
 		return &klinkev1.Test{Test: &klinkev1.Test_Listed{Listed: &klinkev1.Listed{Attribute: a(), In: m.option(n, "in", true)}}}
 	case "number_class":
@@ -155,6 +154,24 @@ func (m *modelReader) otherTest(kind string, arg, n *node, scope *typeScope) *kl
 	}
 	m.failf(n, "the test `%s` is not supported by this version", kind)
 	return nil
+}
+
+// shared reads a test whose argument is a level of sharing.
+func (m *modelReader) shared(arg, n *node, scope *typeScope) *klinkev1.Test {
+	t := &klinkev1.Shared{Level: m.sharingLevel(arg), As: m.option(n, "as", false)}
+	of := n.get("of")
+	if of == nil {
+		m.need(n, "", "of")
+		return nil
+	}
+	t.Attribute = m.attribute(of, scope, false)
+	if through := n.get("through"); through != nil {
+		t.Through = m.attribute(through, scope, false)
+	}
+	if t.As != "" && m.types[t.As] == nil {
+		m.unknown(n.get("as"), "type", m.typeNames)
+	}
+	return &klinkev1.Test{Test: &klinkev1.Test_Shared{Shared: t}}
 }
 
 func (m *modelReader) several(n *node, scope *typeScope) *klinkev1.Tests {

@@ -65,6 +65,8 @@ const (
 	RecordKind_RECORD_KIND_SITE RecordKind = 16
 	// EmergencyNumber.
 	RecordKind_RECORD_KIND_EMERGENCY_NUMBER RecordKind = 17
+	// SharingRule.
+	RecordKind_RECORD_KIND_SHARING_RULE RecordKind = 18
 )
 
 // Enum value maps for RecordKind.
@@ -88,6 +90,7 @@ var (
 		15: "RECORD_KIND_LISTED_NUMBER",
 		16: "RECORD_KIND_SITE",
 		17: "RECORD_KIND_EMERGENCY_NUMBER",
+		18: "RECORD_KIND_SHARING_RULE",
 	}
 	RecordKind_value = map[string]int32{
 		"RECORD_KIND_UNSPECIFIED":       0,
@@ -108,6 +111,7 @@ var (
 		"RECORD_KIND_LISTED_NUMBER":     15,
 		"RECORD_KIND_SITE":              16,
 		"RECORD_KIND_EMERGENCY_NUMBER":  17,
+		"RECORD_KIND_SHARING_RULE":      18,
 	}
 )
 
@@ -1183,7 +1187,7 @@ const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\x06tenant\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x06tenant\"T\n" +
 	"\x10GetModelResponse\x12&\n" +
 	"\x05model\x18\x01 \x01(\v2\x10.klinke.v1.ModelR\x05model\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\rR\aversion*\xf5\x03\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion*\x93\x04\n" +
 	"\n" +
 	"RecordKind\x12\x1b\n" +
 	"\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1204,7 +1208,8 @@ const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\x13RECORD_KIND_SETTING\x10\x0e\x12\x1d\n" +
 	"\x19RECORD_KIND_LISTED_NUMBER\x10\x0f\x12\x14\n" +
 	"\x10RECORD_KIND_SITE\x10\x10\x12 \n" +
-	"\x1cRECORD_KIND_EMERGENCY_NUMBER\x10\x112\x81\x04\n" +
+	"\x1cRECORD_KIND_EMERGENCY_NUMBER\x10\x11\x12\x1c\n" +
+	"\x18RECORD_KIND_SHARING_RULE\x10\x122\x81\x04\n" +
 	"\x10DirectoryService\x12:\n" +
 	"\x05Write\x12\x17.klinke.v1.WriteRequest\x1a\x18.klinke.v1.WriteResponse\x127\n" +
 	"\x04Read\x12\x16.klinke.v1.ReadRequest\x1a\x17.klinke.v1.ReadResponse\x12O\n" +

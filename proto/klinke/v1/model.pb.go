@@ -1180,6 +1180,7 @@ type Test struct {
 	//	*Test_When
 	//	*Test_Any
 	//	*Test_All
+	//	*Test_Shared
 	Test          isTest_Test `protobuf_oneof:"test"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1411,6 +1412,15 @@ func (x *Test) GetAll() *Tests {
 	return nil
 }
 
+func (x *Test) GetShared() *Shared {
+	if x != nil {
+		if x, ok := x.Test.(*Test_Shared); ok {
+			return x.Shared
+		}
+	}
+	return nil
+}
+
 type isTest_Test interface {
 	isTest_Test()
 }
@@ -1520,6 +1530,11 @@ type Test_All struct {
 	All *Tests `protobuf:"bytes,21,opt,name=all,proto3,oneof"`
 }
 
+type Test_Shared struct {
+	// A sharing rule gives the subject what belongs to the principal that the fact names.
+	Shared *Shared `protobuf:"bytes,22,opt,name=shared,proto3,oneof"`
+}
+
 func (*Test_Relation) isTest_Test() {}
 
 func (*Test_Is) isTest_Test() {}
@@ -1561,6 +1576,8 @@ func (*Test_When) isTest_Test() {}
 func (*Test_Any) isTest_Test() {}
 
 func (*Test_All) isTest_Test() {}
+
+func (*Test_Shared) isTest_Test() {}
 
 // Tests is a list of tests.
 type Tests struct {
@@ -1961,6 +1978,80 @@ func (x *MemberOf) GetAttribute() string {
 	return ""
 }
 
+// Shared: a sharing rule of the type reaches the subject and covers the owner; or one of the parent's type does that, with
+// the parent's owner, and says how far it goes for resources of this type.
+type Shared struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far the rule must go.
+	Level SharingLevel `protobuf:"varint,1,opt,name=level,proto3,enum=klinke.v1.SharingLevel" json:"level,omitempty"`
+	// The attribute, of kind principal or user, that names the owner.
+	Attribute string `protobuf:"bytes,2,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	// The attribute, of kind record, that holds the parent; its owner is its fact of the same name. Empty: parents do not count.
+	Through string `protobuf:"bytes,3,opt,name=through,proto3" json:"through,omitempty"`
+	// The type whose rules count in place of the resource's own. Empty for its own.
+	As            string `protobuf:"bytes,4,opt,name=as,proto3" json:"as,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shared) Reset() {
+	*x = Shared{}
+	mi := &file_klinke_v1_model_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shared) ProtoMessage() {}
+
+func (x *Shared) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_model_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shared.ProtoReflect.Descriptor instead.
+func (*Shared) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Shared) GetLevel() SharingLevel {
+	if x != nil {
+		return x.Level
+	}
+	return SharingLevel_SHARING_LEVEL_UNSPECIFIED
+}
+
+func (x *Shared) GetAttribute() string {
+	if x != nil {
+		return x.Attribute
+	}
+	return ""
+}
+
+func (x *Shared) GetThrough() string {
+	if x != nil {
+		return x.Through
+	}
+	return ""
+}
+
+func (x *Shared) GetAs() string {
+	if x != nil {
+		return x.As
+	}
+	return ""
+}
+
 // SameGroup: the subject shares a group with that user.
 type SameGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1974,7 +2065,7 @@ type SameGroup struct {
 
 func (x *SameGroup) Reset() {
 	*x = SameGroup{}
-	mi := &file_klinke_v1_model_proto_msgTypes[20]
+	mi := &file_klinke_v1_model_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2077,7 @@ func (x *SameGroup) String() string {
 func (*SameGroup) ProtoMessage() {}
 
 func (x *SameGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[20]
+	mi := &file_klinke_v1_model_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2090,7 @@ func (x *SameGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SameGroup.ProtoReflect.Descriptor instead.
 func (*SameGroup) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{20}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SameGroup) GetAttribute() string {
@@ -2027,7 +2118,7 @@ type DepartmentOf struct {
 
 func (x *DepartmentOf) Reset() {
 	*x = DepartmentOf{}
-	mi := &file_klinke_v1_model_proto_msgTypes[21]
+	mi := &file_klinke_v1_model_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2130,7 @@ func (x *DepartmentOf) String() string {
 func (*DepartmentOf) ProtoMessage() {}
 
 func (x *DepartmentOf) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[21]
+	mi := &file_klinke_v1_model_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2143,7 @@ func (x *DepartmentOf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DepartmentOf.ProtoReflect.Descriptor instead.
 func (*DepartmentOf) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{21}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DepartmentOf) GetAttribute() string {
@@ -2073,7 +2164,7 @@ type Above struct {
 
 func (x *Above) Reset() {
 	*x = Above{}
-	mi := &file_klinke_v1_model_proto_msgTypes[22]
+	mi := &file_klinke_v1_model_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2176,7 @@ func (x *Above) String() string {
 func (*Above) ProtoMessage() {}
 
 func (x *Above) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[22]
+	mi := &file_klinke_v1_model_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2189,7 @@ func (x *Above) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Above.ProtoReflect.Descriptor instead.
 func (*Above) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{22}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Above) GetAttribute() string {
@@ -2119,7 +2210,7 @@ type Below struct {
 
 func (x *Below) Reset() {
 	*x = Below{}
-	mi := &file_klinke_v1_model_proto_msgTypes[23]
+	mi := &file_klinke_v1_model_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2222,7 @@ func (x *Below) String() string {
 func (*Below) ProtoMessage() {}
 
 func (x *Below) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[23]
+	mi := &file_klinke_v1_model_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2235,7 @@ func (x *Below) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Below.ProtoReflect.Descriptor instead.
 func (*Below) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{23}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Below) GetAttribute() string {
@@ -2165,7 +2256,7 @@ type SameRole struct {
 
 func (x *SameRole) Reset() {
 	*x = SameRole{}
-	mi := &file_klinke_v1_model_proto_msgTypes[24]
+	mi := &file_klinke_v1_model_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2268,7 @@ func (x *SameRole) String() string {
 func (*SameRole) ProtoMessage() {}
 
 func (x *SameRole) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[24]
+	mi := &file_klinke_v1_model_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2281,7 @@ func (x *SameRole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SameRole.ProtoReflect.Descriptor instead.
 func (*SameRole) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{24}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SameRole) GetAttribute() string {
@@ -2213,7 +2304,7 @@ type Holds struct {
 
 func (x *Holds) Reset() {
 	*x = Holds{}
-	mi := &file_klinke_v1_model_proto_msgTypes[25]
+	mi := &file_klinke_v1_model_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2225,7 +2316,7 @@ func (x *Holds) String() string {
 func (*Holds) ProtoMessage() {}
 
 func (x *Holds) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[25]
+	mi := &file_klinke_v1_model_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2238,7 +2329,7 @@ func (x *Holds) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holds.ProtoReflect.Descriptor instead.
 func (*Holds) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{25}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Holds) GetAttribute() string {
@@ -2268,7 +2359,7 @@ type Listed struct {
 
 func (x *Listed) Reset() {
 	*x = Listed{}
-	mi := &file_klinke_v1_model_proto_msgTypes[26]
+	mi := &file_klinke_v1_model_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2371,7 @@ func (x *Listed) String() string {
 func (*Listed) ProtoMessage() {}
 
 func (x *Listed) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[26]
+	mi := &file_klinke_v1_model_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2384,7 @@ func (x *Listed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listed.ProtoReflect.Descriptor instead.
 func (*Listed) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{26}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Listed) GetAttribute() string {
@@ -2328,7 +2419,7 @@ type NumberClass struct {
 
 func (x *NumberClass) Reset() {
 	*x = NumberClass{}
-	mi := &file_klinke_v1_model_proto_msgTypes[27]
+	mi := &file_klinke_v1_model_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2340,7 +2431,7 @@ func (x *NumberClass) String() string {
 func (*NumberClass) ProtoMessage() {}
 
 func (x *NumberClass) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[27]
+	mi := &file_klinke_v1_model_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2353,7 +2444,7 @@ func (x *NumberClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberClass.ProtoReflect.Descriptor instead.
 func (*NumberClass) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{27}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *NumberClass) GetAttribute() string {
@@ -2421,7 +2512,7 @@ type SettingIs struct {
 
 func (x *SettingIs) Reset() {
 	*x = SettingIs{}
-	mi := &file_klinke_v1_model_proto_msgTypes[28]
+	mi := &file_klinke_v1_model_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2433,7 +2524,7 @@ func (x *SettingIs) String() string {
 func (*SettingIs) ProtoMessage() {}
 
 func (x *SettingIs) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[28]
+	mi := &file_klinke_v1_model_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2446,7 +2537,7 @@ func (x *SettingIs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingIs.ProtoReflect.Descriptor instead.
 func (*SettingIs) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{28}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SettingIs) GetName() string {
@@ -2487,7 +2578,7 @@ type On struct {
 
 func (x *On) Reset() {
 	*x = On{}
-	mi := &file_klinke_v1_model_proto_msgTypes[29]
+	mi := &file_klinke_v1_model_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2499,7 +2590,7 @@ func (x *On) String() string {
 func (*On) ProtoMessage() {}
 
 func (x *On) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[29]
+	mi := &file_klinke_v1_model_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2512,7 +2603,7 @@ func (x *On) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use On.ProtoReflect.Descriptor instead.
 func (*On) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{29}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *On) GetOn() isOn_On {
@@ -2589,7 +2680,7 @@ type PermissionPasses struct {
 
 func (x *PermissionPasses) Reset() {
 	*x = PermissionPasses{}
-	mi := &file_klinke_v1_model_proto_msgTypes[30]
+	mi := &file_klinke_v1_model_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2601,7 +2692,7 @@ func (x *PermissionPasses) String() string {
 func (*PermissionPasses) ProtoMessage() {}
 
 func (x *PermissionPasses) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[30]
+	mi := &file_klinke_v1_model_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2614,7 +2705,7 @@ func (x *PermissionPasses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PermissionPasses.ProtoReflect.Descriptor instead.
 func (*PermissionPasses) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{30}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PermissionPasses) GetPermission() string {
@@ -2651,7 +2742,7 @@ type Allowed struct {
 
 func (x *Allowed) Reset() {
 	*x = Allowed{}
-	mi := &file_klinke_v1_model_proto_msgTypes[31]
+	mi := &file_klinke_v1_model_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2663,7 +2754,7 @@ func (x *Allowed) String() string {
 func (*Allowed) ProtoMessage() {}
 
 func (x *Allowed) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[31]
+	mi := &file_klinke_v1_model_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2676,7 +2767,7 @@ func (x *Allowed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allowed.ProtoReflect.Descriptor instead.
 func (*Allowed) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{31}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Allowed) GetAction() string {
@@ -2704,7 +2795,7 @@ type InSchedule struct {
 
 func (x *InSchedule) Reset() {
 	*x = InSchedule{}
-	mi := &file_klinke_v1_model_proto_msgTypes[32]
+	mi := &file_klinke_v1_model_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2716,7 +2807,7 @@ func (x *InSchedule) String() string {
 func (*InSchedule) ProtoMessage() {}
 
 func (x *InSchedule) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[32]
+	mi := &file_klinke_v1_model_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2729,7 +2820,7 @@ func (x *InSchedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InSchedule.ProtoReflect.Descriptor instead.
 func (*InSchedule) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{32}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *InSchedule) GetName() string {
@@ -2750,7 +2841,7 @@ type When struct {
 
 func (x *When) Reset() {
 	*x = When{}
-	mi := &file_klinke_v1_model_proto_msgTypes[33]
+	mi := &file_klinke_v1_model_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +2853,7 @@ func (x *When) String() string {
 func (*When) ProtoMessage() {}
 
 func (x *When) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[33]
+	mi := &file_klinke_v1_model_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +2866,7 @@ func (x *When) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use When.ProtoReflect.Descriptor instead.
 func (*When) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{33}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *When) GetCel() string {
@@ -2800,7 +2891,7 @@ type RoleTemplate struct {
 
 func (x *RoleTemplate) Reset() {
 	*x = RoleTemplate{}
-	mi := &file_klinke_v1_model_proto_msgTypes[34]
+	mi := &file_klinke_v1_model_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +2903,7 @@ func (x *RoleTemplate) String() string {
 func (*RoleTemplate) ProtoMessage() {}
 
 func (x *RoleTemplate) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[34]
+	mi := &file_klinke_v1_model_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +2916,7 @@ func (x *RoleTemplate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleTemplate.ProtoReflect.Descriptor instead.
 func (*RoleTemplate) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{34}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RoleTemplate) GetRole() *Role {
@@ -2864,7 +2955,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_klinke_v1_model_proto_msgTypes[35]
+	mi := &file_klinke_v1_model_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +2967,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[35]
+	mi := &file_klinke_v1_model_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +2980,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{35}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Schedule) GetName() string {
@@ -2928,7 +3019,7 @@ type Hours struct {
 
 func (x *Hours) Reset() {
 	*x = Hours{}
-	mi := &file_klinke_v1_model_proto_msgTypes[36]
+	mi := &file_klinke_v1_model_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2940,7 +3031,7 @@ func (x *Hours) String() string {
 func (*Hours) ProtoMessage() {}
 
 func (x *Hours) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[36]
+	mi := &file_klinke_v1_model_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2953,7 +3044,7 @@ func (x *Hours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hours.ProtoReflect.Descriptor instead.
 func (*Hours) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{36}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Hours) GetDays() []uint32 {
@@ -2996,7 +3087,7 @@ type Region struct {
 
 func (x *Region) Reset() {
 	*x = Region{}
-	mi := &file_klinke_v1_model_proto_msgTypes[37]
+	mi := &file_klinke_v1_model_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3008,7 +3099,7 @@ func (x *Region) String() string {
 func (*Region) ProtoMessage() {}
 
 func (x *Region) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[37]
+	mi := &file_klinke_v1_model_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3021,7 +3112,7 @@ func (x *Region) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Region.ProtoReflect.Descriptor instead.
 func (*Region) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{37}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Region) GetName() string {
@@ -3072,7 +3163,7 @@ type NumberTypePrefix struct {
 
 func (x *NumberTypePrefix) Reset() {
 	*x = NumberTypePrefix{}
-	mi := &file_klinke_v1_model_proto_msgTypes[38]
+	mi := &file_klinke_v1_model_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3084,7 +3175,7 @@ func (x *NumberTypePrefix) String() string {
 func (*NumberTypePrefix) ProtoMessage() {}
 
 func (x *NumberTypePrefix) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[38]
+	mi := &file_klinke_v1_model_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3097,7 +3188,7 @@ func (x *NumberTypePrefix) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberTypePrefix.ProtoReflect.Descriptor instead.
 func (*NumberTypePrefix) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{38}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *NumberTypePrefix) GetPrefix() string {
@@ -3127,7 +3218,7 @@ type ServiceClass struct {
 
 func (x *ServiceClass) Reset() {
 	*x = ServiceClass{}
-	mi := &file_klinke_v1_model_proto_msgTypes[39]
+	mi := &file_klinke_v1_model_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3139,7 +3230,7 @@ func (x *ServiceClass) String() string {
 func (*ServiceClass) ProtoMessage() {}
 
 func (x *ServiceClass) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[39]
+	mi := &file_klinke_v1_model_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3152,7 +3243,7 @@ func (x *ServiceClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceClass.ProtoReflect.Descriptor instead.
 func (*ServiceClass) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{39}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ServiceClass) GetName() string {
@@ -3257,7 +3348,7 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x02id\x12\x1a\n" +
 	"\brequired\x18\x02 \x01(\bR\brequired\x12\x1f\n" +
-	"\x02if\x18\x03 \x01(\v2\x0f.klinke.v1.TestR\x02if\"\xf4\a\n" +
+	"\x02if\x18\x03 \x01(\v2\x0f.klinke.v1.TestR\x02if\"\xa1\b\n" +
 	"\x04Test\x12(\n" +
 	"\brelation\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02H\x00R\brelation\x12\x1f\n" +
@@ -3284,7 +3375,8 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\bschedule\x18\x12 \x01(\v2\x15.klinke.v1.InScheduleH\x00R\bschedule\x12%\n" +
 	"\x04when\x18\x13 \x01(\v2\x0f.klinke.v1.WhenH\x00R\x04when\x12$\n" +
 	"\x03any\x18\x14 \x01(\v2\x10.klinke.v1.TestsH\x00R\x03any\x12$\n" +
-	"\x03all\x18\x15 \x01(\v2\x10.klinke.v1.TestsH\x00R\x03allB\r\n" +
+	"\x03all\x18\x15 \x01(\v2\x10.klinke.v1.TestsH\x00R\x03all\x12+\n" +
+	"\x06shared\x18\x16 \x01(\v2\x11.klinke.v1.SharedH\x00R\x06sharedB\r\n" +
 	"\x04test\x12\x05\xbaH\x02\b\x01\";\n" +
 	"\x05Tests\x122\n" +
 	"\x05tests\x18\x01 \x03(\v2\x0f.klinke.v1.TestB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x02R\x05tests\"H\n" +
@@ -3311,7 +3403,14 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\x06strict\x18\x03 \x01(\bR\x06strict\"4\n" +
 	"\bMemberOf\x12(\n" +
 	"\tattribute\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\"U\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\"\xab\x01\n" +
+	"\x06Shared\x129\n" +
+	"\x05level\x18\x01 \x01(\x0e2\x17.klinke.v1.SharingLevelB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05level\x12(\n" +
+	"\tattribute\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\x12\"\n" +
+	"\athrough\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\athrough\x12\x18\n" +
+	"\x02as\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x02as\"U\n" +
 	"\tSameGroup\x12(\n" +
 	"\tattribute\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\x12\x1e\n" +
@@ -3453,7 +3552,7 @@ func file_klinke_v1_model_proto_rawDescGZIP() []byte {
 }
 
 var file_klinke_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_klinke_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_klinke_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_klinke_v1_model_proto_goTypes = []any{
 	(Combine)(0),                // 0: klinke.v1.Combine
 	(AttributeKind)(0),          // 1: klinke.v1.AttributeKind
@@ -3478,44 +3577,46 @@ var file_klinke_v1_model_proto_goTypes = []any{
 	(*Scalar)(nil),              // 20: klinke.v1.Scalar
 	(*Within)(nil),              // 21: klinke.v1.Within
 	(*MemberOf)(nil),            // 22: klinke.v1.MemberOf
-	(*SameGroup)(nil),           // 23: klinke.v1.SameGroup
-	(*DepartmentOf)(nil),        // 24: klinke.v1.DepartmentOf
-	(*Above)(nil),               // 25: klinke.v1.Above
-	(*Below)(nil),               // 26: klinke.v1.Below
-	(*SameRole)(nil),            // 27: klinke.v1.SameRole
-	(*Holds)(nil),               // 28: klinke.v1.Holds
-	(*Listed)(nil),              // 29: klinke.v1.Listed
-	(*NumberClass)(nil),         // 30: klinke.v1.NumberClass
-	(*SettingIs)(nil),           // 31: klinke.v1.SettingIs
-	(*On)(nil),                  // 32: klinke.v1.On
-	(*PermissionPasses)(nil),    // 33: klinke.v1.PermissionPasses
-	(*Allowed)(nil),             // 34: klinke.v1.Allowed
-	(*InSchedule)(nil),          // 35: klinke.v1.InSchedule
-	(*When)(nil),                // 36: klinke.v1.When
-	(*RoleTemplate)(nil),        // 37: klinke.v1.RoleTemplate
-	(*Schedule)(nil),            // 38: klinke.v1.Schedule
-	(*Hours)(nil),               // 39: klinke.v1.Hours
-	(*Region)(nil),              // 40: klinke.v1.Region
-	(*NumberTypePrefix)(nil),    // 41: klinke.v1.NumberTypePrefix
-	(*ServiceClass)(nil),        // 42: klinke.v1.ServiceClass
-	nil,                         // 43: klinke.v1.Model.DefaultClassesEntry
-	(*Assignment)(nil),          // 44: klinke.v1.Assignment
-	(*Role)(nil),                // 45: klinke.v1.Role
-	(*Cell)(nil),                // 46: klinke.v1.Cell
-	(*durationpb.Duration)(nil), // 47: google.protobuf.Duration
+	(*Shared)(nil),              // 23: klinke.v1.Shared
+	(*SameGroup)(nil),           // 24: klinke.v1.SameGroup
+	(*DepartmentOf)(nil),        // 25: klinke.v1.DepartmentOf
+	(*Above)(nil),               // 26: klinke.v1.Above
+	(*Below)(nil),               // 27: klinke.v1.Below
+	(*SameRole)(nil),            // 28: klinke.v1.SameRole
+	(*Holds)(nil),               // 29: klinke.v1.Holds
+	(*Listed)(nil),              // 30: klinke.v1.Listed
+	(*NumberClass)(nil),         // 31: klinke.v1.NumberClass
+	(*SettingIs)(nil),           // 32: klinke.v1.SettingIs
+	(*On)(nil),                  // 33: klinke.v1.On
+	(*PermissionPasses)(nil),    // 34: klinke.v1.PermissionPasses
+	(*Allowed)(nil),             // 35: klinke.v1.Allowed
+	(*InSchedule)(nil),          // 36: klinke.v1.InSchedule
+	(*When)(nil),                // 37: klinke.v1.When
+	(*RoleTemplate)(nil),        // 38: klinke.v1.RoleTemplate
+	(*Schedule)(nil),            // 39: klinke.v1.Schedule
+	(*Hours)(nil),               // 40: klinke.v1.Hours
+	(*Region)(nil),              // 41: klinke.v1.Region
+	(*NumberTypePrefix)(nil),    // 42: klinke.v1.NumberTypePrefix
+	(*ServiceClass)(nil),        // 43: klinke.v1.ServiceClass
+	nil,                         // 44: klinke.v1.Model.DefaultClassesEntry
+	(*Assignment)(nil),          // 45: klinke.v1.Assignment
+	(SharingLevel)(0),           // 46: klinke.v1.SharingLevel
+	(*Role)(nil),                // 47: klinke.v1.Role
+	(*Cell)(nil),                // 48: klinke.v1.Cell
+	(*durationpb.Duration)(nil), // 49: google.protobuf.Duration
 }
 var file_klinke_v1_model_proto_depIdxs = []int32{
 	0,  // 0: klinke.v1.Model.combine:type_name -> klinke.v1.Combine
 	4,  // 1: klinke.v1.Model.user_attributes:type_name -> klinke.v1.Attribute
 	5,  // 2: klinke.v1.Model.settings:type_name -> klinke.v1.SettingDeclaration
 	6,  // 3: klinke.v1.Model.types:type_name -> klinke.v1.ResourceType
-	37, // 4: klinke.v1.Model.roles:type_name -> klinke.v1.RoleTemplate
-	44, // 5: klinke.v1.Model.assignments:type_name -> klinke.v1.Assignment
-	38, // 6: klinke.v1.Model.schedules:type_name -> klinke.v1.Schedule
-	40, // 7: klinke.v1.Model.regions:type_name -> klinke.v1.Region
-	41, // 8: klinke.v1.Model.number_types:type_name -> klinke.v1.NumberTypePrefix
-	42, // 9: klinke.v1.Model.classes:type_name -> klinke.v1.ServiceClass
-	43, // 10: klinke.v1.Model.default_classes:type_name -> klinke.v1.Model.DefaultClassesEntry
+	38, // 4: klinke.v1.Model.roles:type_name -> klinke.v1.RoleTemplate
+	45, // 5: klinke.v1.Model.assignments:type_name -> klinke.v1.Assignment
+	39, // 6: klinke.v1.Model.schedules:type_name -> klinke.v1.Schedule
+	41, // 7: klinke.v1.Model.regions:type_name -> klinke.v1.Region
+	42, // 8: klinke.v1.Model.number_types:type_name -> klinke.v1.NumberTypePrefix
+	43, // 9: klinke.v1.Model.classes:type_name -> klinke.v1.ServiceClass
+	44, // 10: klinke.v1.Model.default_classes:type_name -> klinke.v1.Model.DefaultClassesEntry
 	1,  // 11: klinke.v1.Attribute.kind:type_name -> klinke.v1.AttributeKind
 	4,  // 12: klinke.v1.ResourceType.attributes:type_name -> klinke.v1.Attribute
 	7,  // 13: klinke.v1.ResourceType.relations:type_name -> klinke.v1.Relation
@@ -3538,37 +3639,39 @@ var file_klinke_v1_model_proto_depIdxs = []int32{
 	19, // 30: klinke.v1.Test.value:type_name -> klinke.v1.Value
 	21, // 31: klinke.v1.Test.within:type_name -> klinke.v1.Within
 	22, // 32: klinke.v1.Test.member_of:type_name -> klinke.v1.MemberOf
-	23, // 33: klinke.v1.Test.same_group:type_name -> klinke.v1.SameGroup
-	24, // 34: klinke.v1.Test.department_of:type_name -> klinke.v1.DepartmentOf
-	25, // 35: klinke.v1.Test.above:type_name -> klinke.v1.Above
-	26, // 36: klinke.v1.Test.below:type_name -> klinke.v1.Below
-	27, // 37: klinke.v1.Test.same_role:type_name -> klinke.v1.SameRole
-	28, // 38: klinke.v1.Test.holds:type_name -> klinke.v1.Holds
-	29, // 39: klinke.v1.Test.listed:type_name -> klinke.v1.Listed
-	30, // 40: klinke.v1.Test.number_class:type_name -> klinke.v1.NumberClass
-	31, // 41: klinke.v1.Test.setting:type_name -> klinke.v1.SettingIs
-	33, // 42: klinke.v1.Test.permission:type_name -> klinke.v1.PermissionPasses
-	34, // 43: klinke.v1.Test.allowed:type_name -> klinke.v1.Allowed
-	35, // 44: klinke.v1.Test.schedule:type_name -> klinke.v1.InSchedule
-	36, // 45: klinke.v1.Test.when:type_name -> klinke.v1.When
+	24, // 33: klinke.v1.Test.same_group:type_name -> klinke.v1.SameGroup
+	25, // 34: klinke.v1.Test.department_of:type_name -> klinke.v1.DepartmentOf
+	26, // 35: klinke.v1.Test.above:type_name -> klinke.v1.Above
+	27, // 36: klinke.v1.Test.below:type_name -> klinke.v1.Below
+	28, // 37: klinke.v1.Test.same_role:type_name -> klinke.v1.SameRole
+	29, // 38: klinke.v1.Test.holds:type_name -> klinke.v1.Holds
+	30, // 39: klinke.v1.Test.listed:type_name -> klinke.v1.Listed
+	31, // 40: klinke.v1.Test.number_class:type_name -> klinke.v1.NumberClass
+	32, // 41: klinke.v1.Test.setting:type_name -> klinke.v1.SettingIs
+	34, // 42: klinke.v1.Test.permission:type_name -> klinke.v1.PermissionPasses
+	35, // 43: klinke.v1.Test.allowed:type_name -> klinke.v1.Allowed
+	36, // 44: klinke.v1.Test.schedule:type_name -> klinke.v1.InSchedule
+	37, // 45: klinke.v1.Test.when:type_name -> klinke.v1.When
 	16, // 46: klinke.v1.Test.any:type_name -> klinke.v1.Tests
 	16, // 47: klinke.v1.Test.all:type_name -> klinke.v1.Tests
-	15, // 48: klinke.v1.Tests.tests:type_name -> klinke.v1.Test
-	20, // 49: klinke.v1.Value.in:type_name -> klinke.v1.Scalar
-	32, // 50: klinke.v1.PermissionPasses.on:type_name -> klinke.v1.On
-	32, // 51: klinke.v1.Allowed.on:type_name -> klinke.v1.On
-	45, // 52: klinke.v1.RoleTemplate.role:type_name -> klinke.v1.Role
-	46, // 53: klinke.v1.RoleTemplate.cells:type_name -> klinke.v1.Cell
-	39, // 54: klinke.v1.Schedule.hours:type_name -> klinke.v1.Hours
-	47, // 55: klinke.v1.Hours.from:type_name -> google.protobuf.Duration
-	47, // 56: klinke.v1.Hours.until:type_name -> google.protobuf.Duration
-	2,  // 57: klinke.v1.NumberTypePrefix.type:type_name -> klinke.v1.NumberType
-	2,  // 58: klinke.v1.ServiceClass.types:type_name -> klinke.v1.NumberType
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	23, // 48: klinke.v1.Test.shared:type_name -> klinke.v1.Shared
+	15, // 49: klinke.v1.Tests.tests:type_name -> klinke.v1.Test
+	20, // 50: klinke.v1.Value.in:type_name -> klinke.v1.Scalar
+	46, // 51: klinke.v1.Shared.level:type_name -> klinke.v1.SharingLevel
+	33, // 52: klinke.v1.PermissionPasses.on:type_name -> klinke.v1.On
+	33, // 53: klinke.v1.Allowed.on:type_name -> klinke.v1.On
+	47, // 54: klinke.v1.RoleTemplate.role:type_name -> klinke.v1.Role
+	48, // 55: klinke.v1.RoleTemplate.cells:type_name -> klinke.v1.Cell
+	40, // 56: klinke.v1.Schedule.hours:type_name -> klinke.v1.Hours
+	49, // 57: klinke.v1.Hours.from:type_name -> google.protobuf.Duration
+	49, // 58: klinke.v1.Hours.until:type_name -> google.protobuf.Duration
+	2,  // 59: klinke.v1.NumberTypePrefix.type:type_name -> klinke.v1.NumberType
+	2,  // 60: klinke.v1.ServiceClass.types:type_name -> klinke.v1.NumberType
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_klinke_v1_model_proto_init() }
@@ -3600,16 +3703,17 @@ func file_klinke_v1_model_proto_init() {
 		(*Test_When)(nil),
 		(*Test_Any)(nil),
 		(*Test_All)(nil),
+		(*Test_Shared)(nil),
 	}
 	file_klinke_v1_model_proto_msgTypes[17].OneofWrappers = []any{
 		(*Scalar_Text)(nil),
 		(*Scalar_Truth)(nil),
 	}
-	file_klinke_v1_model_proto_msgTypes[27].OneofWrappers = []any{
+	file_klinke_v1_model_proto_msgTypes[28].OneofWrappers = []any{
 		(*NumberClass_Of)(nil),
 		(*NumberClass_Fixed)(nil),
 	}
-	file_klinke_v1_model_proto_msgTypes[29].OneofWrappers = []any{
+	file_klinke_v1_model_proto_msgTypes[30].OneofWrappers = []any{
 		(*On_Id)(nil),
 		(*On_Attribute)(nil),
 		(*On_Each)(nil),
@@ -3620,7 +3724,7 @@ func file_klinke_v1_model_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_klinke_v1_model_proto_rawDesc), len(file_klinke_v1_model_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

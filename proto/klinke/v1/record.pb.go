@@ -83,6 +83,59 @@ func (SubjectType) EnumDescriptor() ([]byte, []int) {
 	return file_klinke_v1_record_proto_rawDescGZIP(), []int{0}
 }
 
+// SharingLevel is how far a sharing rule goes.
+type SharingLevel int32
+
+const (
+	// Never valid.
+	SharingLevel_SHARING_LEVEL_UNSPECIFIED SharingLevel = 0
+	// For tests of `shared: read`.
+	SharingLevel_SHARING_LEVEL_READ SharingLevel = 1
+	// For tests of `shared: write` too.
+	SharingLevel_SHARING_LEVEL_WRITE SharingLevel = 2
+)
+
+// Enum value maps for SharingLevel.
+var (
+	SharingLevel_name = map[int32]string{
+		0: "SHARING_LEVEL_UNSPECIFIED",
+		1: "SHARING_LEVEL_READ",
+		2: "SHARING_LEVEL_WRITE",
+	}
+	SharingLevel_value = map[string]int32{
+		"SHARING_LEVEL_UNSPECIFIED": 0,
+		"SHARING_LEVEL_READ":        1,
+		"SHARING_LEVEL_WRITE":       2,
+	}
+)
+
+func (x SharingLevel) Enum() *SharingLevel {
+	p := new(SharingLevel)
+	*p = x
+	return p
+}
+
+func (x SharingLevel) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SharingLevel) Descriptor() protoreflect.EnumDescriptor {
+	return file_klinke_v1_record_proto_enumTypes[1].Descriptor()
+}
+
+func (SharingLevel) Type() protoreflect.EnumType {
+	return &file_klinke_v1_record_proto_enumTypes[1]
+}
+
+func (x SharingLevel) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SharingLevel.Descriptor instead.
+func (SharingLevel) EnumDescriptor() ([]byte, []int) {
+	return file_klinke_v1_record_proto_rawDescGZIP(), []int{1}
+}
+
 // Record is one keyed fact of a tenant's directory or settings.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -107,6 +160,7 @@ type Record struct {
 	//	*Record_ListedNumber
 	//	*Record_Site
 	//	*Record_EmergencyNumber
+	//	*Record_SharingRule
 	Record        isRecord_Record `protobuf_oneof:"record"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -302,6 +356,15 @@ func (x *Record) GetEmergencyNumber() *EmergencyNumber {
 	return nil
 }
 
+func (x *Record) GetSharingRule() *SharingRule {
+	if x != nil {
+		if x, ok := x.Record.(*Record_SharingRule); ok {
+			return x.SharingRule
+		}
+	}
+	return nil
+}
+
 type isRecord_Record interface {
 	isRecord_Record()
 }
@@ -391,6 +454,11 @@ type Record_EmergencyNumber struct {
 	EmergencyNumber *EmergencyNumber `protobuf:"bytes,17,opt,name=emergency_number,json=emergencyNumber,proto3,oneof"`
 }
 
+type Record_SharingRule struct {
+	// What some people's resources of a type give to others.
+	SharingRule *SharingRule `protobuf:"bytes,18,opt,name=sharing_rule,json=sharingRule,proto3,oneof"`
+}
+
 func (*Record_UseModel) isRecord_Record() {}
 
 func (*Record_Subject) isRecord_Record() {}
@@ -424,6 +492,8 @@ func (*Record_ListedNumber) isRecord_Record() {}
 func (*Record_Site) isRecord_Record() {}
 
 func (*Record_EmergencyNumber) isRecord_Record() {}
+
+func (*Record_SharingRule) isRecord_Record() {}
 
 // UseModel pins the tenant to one version of one model.
 type UseModel struct {
@@ -1599,11 +1669,95 @@ func (x *EmergencyNumber) GetNumber() string {
 	return ""
 }
 
+// SharingRule opens resources of a type, by whose they are, to a holder. Tests of the kind `shared` ask for it. At most
+// 10,000 in a tenant.
+type SharingRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Key. The resource type.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// Key. Whose resources, as a holder: those of the users whom it means, and, with `group:`, those that belong to this group or
+	// to a group nested in it.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Key. To whom, as a holder.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// How far. Unset in a delete only.
+	Level SharingLevel `protobuf:"varint,4,opt,name=level,proto3,enum=klinke.v1.SharingLevel" json:"level,omitempty"`
+	// How far, by type, for resources of other types whose parent is such a resource.
+	Related       map[string]SharingLevel `protobuf:"bytes,5,rep,name=related,proto3" json:"related,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=klinke.v1.SharingLevel"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SharingRule) Reset() {
+	*x = SharingRule{}
+	mi := &file_klinke_v1_record_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SharingRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SharingRule) ProtoMessage() {}
+
+func (x *SharingRule) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_record_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SharingRule.ProtoReflect.Descriptor instead.
+func (*SharingRule) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_record_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SharingRule) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *SharingRule) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *SharingRule) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *SharingRule) GetLevel() SharingLevel {
+	if x != nil {
+		return x.Level
+	}
+	return SharingLevel_SHARING_LEVEL_UNSPECIFIED
+}
+
+func (x *SharingRule) GetRelated() map[string]SharingLevel {
+	if x != nil {
+		return x.Related
+	}
+	return nil
+}
+
 var File_klinke_v1_record_proto protoreflect.FileDescriptor
 
 const file_klinke_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x16klinke/v1/record.proto\x12\tklinke.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\a\n" +
+	"\x16klinke/v1/record.proto\x12\tklinke.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\a\n" +
 	"\x06Record\x122\n" +
 	"\tuse_model\x18\x01 \x01(\v2\x13.klinke.v1.UseModelH\x00R\buseModel\x12.\n" +
 	"\asubject\x18\x02 \x01(\v2\x12.klinke.v1.SubjectH\x00R\asubject\x12(\n" +
@@ -1626,7 +1780,8 @@ const file_klinke_v1_record_proto_rawDesc = "" +
 	"\asetting\x18\x0e \x01(\v2\x12.klinke.v1.SettingH\x00R\asetting\x12>\n" +
 	"\rlisted_number\x18\x0f \x01(\v2\x17.klinke.v1.ListedNumberH\x00R\flistedNumber\x12%\n" +
 	"\x04site\x18\x10 \x01(\v2\x0f.klinke.v1.SiteH\x00R\x04site\x12G\n" +
-	"\x10emergency_number\x18\x11 \x01(\v2\x1a.klinke.v1.EmergencyNumberH\x00R\x0femergencyNumberB\x0f\n" +
+	"\x10emergency_number\x18\x11 \x01(\v2\x1a.klinke.v1.EmergencyNumberH\x00R\x0femergencyNumber\x12;\n" +
+	"\fsharing_rule\x18\x12 \x01(\v2\x16.klinke.v1.SharingRuleH\x00R\vsharingRuleB\x0f\n" +
 	"\x06record\x12\x05\xbaH\x02\b\x01\"O\n" +
 	"\bUseModel\x12 \n" +
 	"\x05model\x18\x01 \x01(\tB\n" +
@@ -1755,11 +1910,27 @@ const file_klinke_v1_record_proto_rawDesc = "" +
 	"\x0fEmergencyNumber\x12\x1e\n" +
 	"\x04site\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x04site\x12+\n" +
-	"\x06number\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e2\f^[0-9]{3,6}$R\x06number*X\n" +
+	"\x06number\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e2\f^[0-9]{3,6}$R\x06number\"\xd3\x02\n" +
+	"\vSharingRule\x12\x1e\n" +
+	"\x04type\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\x04type\x12\x1e\n" +
+	"\x04from\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xc0\x02R\x04from\x12\x1a\n" +
+	"\x02to\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xc0\x02R\x02to\x127\n" +
+	"\x05level\x18\x04 \x01(\x0e2\x17.klinke.v1.SharingLevelB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05level\x12Z\n" +
+	"\arelated\x18\x05 \x03(\v2#.klinke.v1.SharingRule.RelatedEntryB\x1b\xbaH\x18\x9a\x01\x15\x10\x80\x02\"\ar\x05 \x01(\x80\x02*\a\x82\x01\x04\x10\x01 \x00R\arelated\x1aS\n" +
+	"\fRelatedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\x0e2\x17.klinke.v1.SharingLevelR\x05value:\x028\x01*X\n" +
 	"\vSubjectType\x12\x1c\n" +
 	"\x18SUBJECT_TYPE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SUBJECT_TYPE_USER\x10\x01\x12\x14\n" +
-	"\x10SUBJECT_TYPE_APP\x10\x02B9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
+	"\x10SUBJECT_TYPE_APP\x10\x02*^\n" +
+	"\fSharingLevel\x12\x1d\n" +
+	"\x19SHARING_LEVEL_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12SHARING_LEVEL_READ\x10\x01\x12\x17\n" +
+	"\x13SHARING_LEVEL_WRITE\x10\x02B9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
 
 var (
 	file_klinke_v1_record_proto_rawDescOnce sync.Once
@@ -1773,65 +1944,72 @@ func file_klinke_v1_record_proto_rawDescGZIP() []byte {
 	return file_klinke_v1_record_proto_rawDescData
 }
 
-var file_klinke_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_klinke_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_klinke_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_klinke_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_klinke_v1_record_proto_goTypes = []any{
 	(SubjectType)(0),              // 0: klinke.v1.SubjectType
-	(*Record)(nil),                // 1: klinke.v1.Record
-	(*UseModel)(nil),              // 2: klinke.v1.UseModel
-	(*Subject)(nil),               // 3: klinke.v1.Subject
-	(*Group)(nil),                 // 4: klinke.v1.Group
-	(*GroupMember)(nil),           // 5: klinke.v1.GroupMember
-	(*Department)(nil),            // 6: klinke.v1.Department
-	(*DepartmentMember)(nil),      // 7: klinke.v1.DepartmentMember
-	(*Role)(nil),                  // 8: klinke.v1.Role
-	(*RoleInclude)(nil),           // 9: klinke.v1.RoleInclude
-	(*Cell)(nil),                  // 10: klinke.v1.Cell
-	(*Assignment)(nil),            // 11: klinke.v1.Assignment
-	(*ObjectGrant)(nil),           // 12: klinke.v1.ObjectGrant
-	(*Ceiling)(nil),               // 13: klinke.v1.Ceiling
-	(*Limit)(nil),                 // 14: klinke.v1.Limit
-	(*Setting)(nil),               // 15: klinke.v1.Setting
-	(*ListedNumber)(nil),          // 16: klinke.v1.ListedNumber
-	(*Site)(nil),                  // 17: klinke.v1.Site
-	(*EmergencyNumber)(nil),       // 18: klinke.v1.EmergencyNumber
-	nil,                           // 19: klinke.v1.Subject.AttributesEntry
-	nil,                           // 20: klinke.v1.Group.LabelsEntry
-	nil,                           // 21: klinke.v1.Department.LabelsEntry
-	nil,                           // 22: klinke.v1.Role.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(SharingLevel)(0),             // 1: klinke.v1.SharingLevel
+	(*Record)(nil),                // 2: klinke.v1.Record
+	(*UseModel)(nil),              // 3: klinke.v1.UseModel
+	(*Subject)(nil),               // 4: klinke.v1.Subject
+	(*Group)(nil),                 // 5: klinke.v1.Group
+	(*GroupMember)(nil),           // 6: klinke.v1.GroupMember
+	(*Department)(nil),            // 7: klinke.v1.Department
+	(*DepartmentMember)(nil),      // 8: klinke.v1.DepartmentMember
+	(*Role)(nil),                  // 9: klinke.v1.Role
+	(*RoleInclude)(nil),           // 10: klinke.v1.RoleInclude
+	(*Cell)(nil),                  // 11: klinke.v1.Cell
+	(*Assignment)(nil),            // 12: klinke.v1.Assignment
+	(*ObjectGrant)(nil),           // 13: klinke.v1.ObjectGrant
+	(*Ceiling)(nil),               // 14: klinke.v1.Ceiling
+	(*Limit)(nil),                 // 15: klinke.v1.Limit
+	(*Setting)(nil),               // 16: klinke.v1.Setting
+	(*ListedNumber)(nil),          // 17: klinke.v1.ListedNumber
+	(*Site)(nil),                  // 18: klinke.v1.Site
+	(*EmergencyNumber)(nil),       // 19: klinke.v1.EmergencyNumber
+	(*SharingRule)(nil),           // 20: klinke.v1.SharingRule
+	nil,                           // 21: klinke.v1.Subject.AttributesEntry
+	nil,                           // 22: klinke.v1.Group.LabelsEntry
+	nil,                           // 23: klinke.v1.Department.LabelsEntry
+	nil,                           // 24: klinke.v1.Role.LabelsEntry
+	nil,                           // 25: klinke.v1.SharingRule.RelatedEntry
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
 }
 var file_klinke_v1_record_proto_depIdxs = []int32{
-	2,  // 0: klinke.v1.Record.use_model:type_name -> klinke.v1.UseModel
-	3,  // 1: klinke.v1.Record.subject:type_name -> klinke.v1.Subject
-	4,  // 2: klinke.v1.Record.group:type_name -> klinke.v1.Group
-	5,  // 3: klinke.v1.Record.group_member:type_name -> klinke.v1.GroupMember
-	6,  // 4: klinke.v1.Record.department:type_name -> klinke.v1.Department
-	7,  // 5: klinke.v1.Record.department_member:type_name -> klinke.v1.DepartmentMember
-	8,  // 6: klinke.v1.Record.role:type_name -> klinke.v1.Role
-	9,  // 7: klinke.v1.Record.role_include:type_name -> klinke.v1.RoleInclude
-	10, // 8: klinke.v1.Record.cell:type_name -> klinke.v1.Cell
-	11, // 9: klinke.v1.Record.assignment:type_name -> klinke.v1.Assignment
-	12, // 10: klinke.v1.Record.object_grant:type_name -> klinke.v1.ObjectGrant
-	13, // 11: klinke.v1.Record.ceiling:type_name -> klinke.v1.Ceiling
-	14, // 12: klinke.v1.Record.limit:type_name -> klinke.v1.Limit
-	15, // 13: klinke.v1.Record.setting:type_name -> klinke.v1.Setting
-	16, // 14: klinke.v1.Record.listed_number:type_name -> klinke.v1.ListedNumber
-	17, // 15: klinke.v1.Record.site:type_name -> klinke.v1.Site
-	18, // 16: klinke.v1.Record.emergency_number:type_name -> klinke.v1.EmergencyNumber
-	0,  // 17: klinke.v1.Subject.type:type_name -> klinke.v1.SubjectType
-	19, // 18: klinke.v1.Subject.attributes:type_name -> klinke.v1.Subject.AttributesEntry
-	20, // 19: klinke.v1.Group.labels:type_name -> klinke.v1.Group.LabelsEntry
-	21, // 20: klinke.v1.Department.labels:type_name -> klinke.v1.Department.LabelsEntry
-	22, // 21: klinke.v1.Role.labels:type_name -> klinke.v1.Role.LabelsEntry
-	23, // 22: klinke.v1.Assignment.from:type_name -> google.protobuf.Timestamp
-	23, // 23: klinke.v1.Assignment.until:type_name -> google.protobuf.Timestamp
-	23, // 24: klinke.v1.ObjectGrant.until:type_name -> google.protobuf.Timestamp
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	3,  // 0: klinke.v1.Record.use_model:type_name -> klinke.v1.UseModel
+	4,  // 1: klinke.v1.Record.subject:type_name -> klinke.v1.Subject
+	5,  // 2: klinke.v1.Record.group:type_name -> klinke.v1.Group
+	6,  // 3: klinke.v1.Record.group_member:type_name -> klinke.v1.GroupMember
+	7,  // 4: klinke.v1.Record.department:type_name -> klinke.v1.Department
+	8,  // 5: klinke.v1.Record.department_member:type_name -> klinke.v1.DepartmentMember
+	9,  // 6: klinke.v1.Record.role:type_name -> klinke.v1.Role
+	10, // 7: klinke.v1.Record.role_include:type_name -> klinke.v1.RoleInclude
+	11, // 8: klinke.v1.Record.cell:type_name -> klinke.v1.Cell
+	12, // 9: klinke.v1.Record.assignment:type_name -> klinke.v1.Assignment
+	13, // 10: klinke.v1.Record.object_grant:type_name -> klinke.v1.ObjectGrant
+	14, // 11: klinke.v1.Record.ceiling:type_name -> klinke.v1.Ceiling
+	15, // 12: klinke.v1.Record.limit:type_name -> klinke.v1.Limit
+	16, // 13: klinke.v1.Record.setting:type_name -> klinke.v1.Setting
+	17, // 14: klinke.v1.Record.listed_number:type_name -> klinke.v1.ListedNumber
+	18, // 15: klinke.v1.Record.site:type_name -> klinke.v1.Site
+	19, // 16: klinke.v1.Record.emergency_number:type_name -> klinke.v1.EmergencyNumber
+	20, // 17: klinke.v1.Record.sharing_rule:type_name -> klinke.v1.SharingRule
+	0,  // 18: klinke.v1.Subject.type:type_name -> klinke.v1.SubjectType
+	21, // 19: klinke.v1.Subject.attributes:type_name -> klinke.v1.Subject.AttributesEntry
+	22, // 20: klinke.v1.Group.labels:type_name -> klinke.v1.Group.LabelsEntry
+	23, // 21: klinke.v1.Department.labels:type_name -> klinke.v1.Department.LabelsEntry
+	24, // 22: klinke.v1.Role.labels:type_name -> klinke.v1.Role.LabelsEntry
+	26, // 23: klinke.v1.Assignment.from:type_name -> google.protobuf.Timestamp
+	26, // 24: klinke.v1.Assignment.until:type_name -> google.protobuf.Timestamp
+	26, // 25: klinke.v1.ObjectGrant.until:type_name -> google.protobuf.Timestamp
+	1,  // 26: klinke.v1.SharingRule.level:type_name -> klinke.v1.SharingLevel
+	25, // 27: klinke.v1.SharingRule.related:type_name -> klinke.v1.SharingRule.RelatedEntry
+	1,  // 28: klinke.v1.SharingRule.RelatedEntry.value:type_name -> klinke.v1.SharingLevel
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_klinke_v1_record_proto_init() }
@@ -1857,14 +2035,15 @@ func file_klinke_v1_record_proto_init() {
 		(*Record_ListedNumber)(nil),
 		(*Record_Site)(nil),
 		(*Record_EmergencyNumber)(nil),
+		(*Record_SharingRule)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_klinke_v1_record_proto_rawDesc), len(file_klinke_v1_record_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   22,
+			NumEnums:      2,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
