@@ -54,7 +54,10 @@ func (c *compiler) test(t *resourceType, p *permission, src *klinkev1.Test) (*te
 		out.no = number(c.m.limitNo, &c.m.limits, x.Within.GetLimit())
 		out.attr, err = c.attr(t, x.Within.GetAttribute(), append(textKinds[:2:2], numberKinds[0])...)
 	case *klinkev1.Test_MemberOf:
-		out.kind = testMemberOf
+		out.kind, out.carrying = testMemberOf, x.MemberOf.GetCarrying()
+		if out.carrying != "" && !c.hasLevel(t, out.carrying) {
+			return nil, c.errorf("no action of type %q has a level %q", t.name, out.carrying)
+		}
 		out.attr, err = c.attr(t, x.MemberOf.GetAttribute(), groupsKinds...)
 	case *klinkev1.Test_SameGroup:
 		out.kind = testSameGroup
@@ -128,6 +131,16 @@ func (c *compiler) list(t *resourceType, p *permission, src []*klinkev1.Test) ([
 		}
 	}
 	return out, nil
+}
+
+// hasLevel says whether a permission of a type has a level of a name.
+func (c *compiler) hasLevel(t *resourceType, level string) bool {
+	for i := range c.m.perms {
+		if p := &c.m.perms[i]; p.typ == t.no && !p.rule.levelless && has(p.rule.scale.rank, level) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *compiler) shared(t *resourceType, out *test, s *klinkev1.Shared) (err error) {

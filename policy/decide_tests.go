@@ -27,7 +27,7 @@ func (a *asker) test(t *test, q *frame) bool {
 		return within || !limited && !t.strict
 	case testMemberOf:
 		f := a.fact(q, t.attr)
-		return slices.ContainsFunc(f.list, func(g string) bool { return a.inGroup(q.p, g) })
+		return slices.ContainsFunc(f.list, func(g string) bool { return a.inGroup(q.p, g) && (t.carrying == "" || a.carries(q, g, t.carrying)) })
 	case testSameGroup:
 		return a.sameGroup(t, q)
 	case testDepartmentOf, testAbove, testBelow, testSameRole, testHolds:
@@ -151,6 +151,24 @@ func (a *asker) inGroup(p *person, id string) bool {
 		return true
 	}
 	return *a.s.nested.get(*no) && a.reaches(p, holderGroup|holder(*no))
+}
+
+// carries says whether a role that is assigned to a group itself says exactly a level of the frame's permission.
+func (a *asker) carries(q *frame, group, level string) bool {
+	rank, ok := a.s.scale(q.perm).rank[level]
+	b := a.s.bagOf(holderGroup | holder(*a.s.groupNo.get(0, group)))
+	if !ok || b == nil {
+		return false
+	}
+	for _, r := range b.roles {
+		if r.timed != 0 && !a.active(q.p, r.timed-1) {
+			continue
+		}
+		if a.says(r.role, q.perm, a.restricted && q.p == &a.subject)&cellSaid == rank+1 {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *asker) value(t *test, q *frame) bool {

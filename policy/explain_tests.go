@@ -77,7 +77,7 @@ func (e *explainer) test(t *test, q frameOf) bool {
 		}
 		return f.text != "" && slices.Contains(values, f.text)
 	case testMemberOf:
-		return slices.ContainsFunc(f.list, func(g string) bool { return e.inGroup(q.p, g) })
+		return slices.ContainsFunc(f.list, func(g string) bool { return e.inGroup(q.p, g) && (t.carrying == "" || e.carries(q, g, t.carrying)) })
 	case testListed:
 		return e.listed(t.no, f.text)
 	case testNumberClass:
@@ -163,6 +163,33 @@ func (e *explainer) fact(q frameOf, at attr) fact {
 func (e *explainer) inGroup(p *actorOf, id string) bool {
 	n := e.s.groupNo.get(0, id)
 	return n != nil && e.reaches(p, holderGroup|holder(*n))
+}
+
+// carries combines what each role that is assigned to a group itself says, with all that it includes.
+func (e *explainer) carries(q frameOf, group, level string) bool {
+	sc, b := e.s.scale(q.perm), e.s.bagOf(holderGroup|holder(*e.s.groupNo.get(0, group)))
+	if b == nil {
+		return false
+	}
+	for _, r := range b.roles {
+		if r.timed != 0 {
+			if holds, _ := e.exists(q.p, r.timed-1); !holds {
+				continue
+			}
+		}
+		best := ""
+		for _, id := range e.closure(q.p, []uint32{r.role}) {
+			l, _ := e.says(id, q.perm)
+			if best == "" || l != "" && (sc.rank[l] < sc.rank[best]) == e.s.lowest {
+				best = l
+			}
+		}
+		if best == level {
+			e.sayf("role %s of group %s says %s", (*e.s.roles.get(r.role)).id, group, level)
+			return true
+		}
+	}
+	return false
 }
 
 // listed walks a number list from end to end.

@@ -229,7 +229,11 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 	case n == 3:
 		return &klinkev1.Test{Test: &klinkev1.Test_Within{Within: &klinkev1.Within{Attribute: pick(g, "mark", "nr", "id"), Limit: g.id("l", 2), Strict: g.chance(2)}}}
 	case n == 4:
-		return &klinkev1.Test{Test: &klinkev1.Test_MemberOf{MemberOf: &klinkev1.MemberOf{Attribute: "teams"}}}
+		m := &klinkev1.MemberOf{Attribute: "teams"}
+		if isDoc { // whose fields are sure to have levels
+			m.Carrying = pick(g, "", "", "own", "team")
+		}
+		return &klinkev1.Test{Test: &klinkev1.Test_MemberOf{MemberOf: m}}
 	case n == 5:
 		return &klinkev1.Test{Test: &klinkev1.Test_SameGroup{SameGroup: &klinkev1.SameGroup{Attribute: person(), Limit: pick(g, "", "l0", "l1")}}}
 	case n == 6:

@@ -12,19 +12,20 @@ type test struct {
 	kind testKind
 	text string // how people read it
 	// The operands; which of them count depends on the kind.
-	attr   attr
-	by     int      // is: the subject's attribute to compare, -1 for the id
-	values []scalar // value
-	names  []string // holds: roles; setting: values
-	no     uint16   // within, same_group: limit; listed: list; setting: setting
-	limit  bool     // same_group: no counts
-	strict bool     // within
-	rank   uint8    // permission: the rank that suffices, with atLeast; setting: the lowest index that passes
-	least  bool     // permission, setting: rank counts
-	self   bool     // permission: the question's own, field included
-	perm   perm
-	on     on
-	mask   uint32 // number_class: the types admitted
+	attr     attr
+	by       int      // is: the subject's attribute to compare, -1 for the id
+	values   []scalar // value
+	names    []string // holds: roles; setting: values
+	no       uint16   // within, same_group: limit; listed: list; setting: setting
+	limit    bool     // same_group: no counts
+	strict   bool     // within
+	rank     uint8    // permission: the rank that suffices, with atLeast; setting: the lowest index that passes
+	least    bool     // permission, setting: rank counts
+	self     bool     // permission: the question's own, field included
+	perm     perm
+	on       on
+	mask     uint32 // number_class: the types admitted
+	carrying string // member_of: a level
 	// shared
 	through attr // kind 0 for none
 	as      uint16
@@ -147,6 +148,9 @@ func render(t *klinkev1.Test) string {
 		}
 		return s
 	case *klinkev1.Test_MemberOf:
+		if level := x.MemberOf.GetCarrying(); level != "" {
+			return "member_of " + x.MemberOf.GetAttribute() + " carrying " + level
+		}
 		return "member_of " + x.MemberOf.GetAttribute()
 	case *klinkev1.Test_SameGroup:
 		if l := x.SameGroup.GetLimit(); l != "" {

@@ -88,7 +88,6 @@ func TestModelMistakes(t *testing.T) {
 		{"types: {t: {attributes: {o: user}, relations: {r: {shared: all, of: o}}}}", "line 1, column 60: `all` is no level of sharing: write read or write"},
 		{"types: {t: {attributes: {o: user}, relations: {r: {shared: read}}}}", "line 1, column 51: `of` is missing here"},
 		{"types: {t: {attributes: {o: user}, relations: {r: {shared: read, of: o, as: x}}}}", "line 1, column 77: unknown type `x` (known: t)"},
-		{"types: {t: {attributes: {g: groups}, relations: {r: {member_of: g, carrying: x}}}}", "line 1, column 68: `carrying` is not supported by this version"},
 		{"uses: [telefony]", "line 1, column 8: unknown mixin `telefony`"},
 		{"a: &a [*a]", "line 1, column 8: *a stands inside what it names"},
 		{"model: !!str a", "line 1, column 8: the tag !!str is not used in these files: leave it out"},

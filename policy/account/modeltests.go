@@ -7,8 +7,7 @@ import (
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
-// testKinds names the closed set of tests, and for each the options beside its argument. `carrying` is
-// a known word that this version refuses.
+// testKinds names the closed set of tests, and for each the options beside its argument.
 func testKinds() map[string][]string {
 	return map[string][]string{
 		"is": {"by"}, "absent": nil, "value": {"in"}, "within": {"limit", "strict"}, "member_of": {"carrying"},
@@ -61,9 +60,6 @@ func (m *modelReader) test(n *node, scope *typeScope) *klinkev1.Test {
 		if !slices.Contains(m.kinds[kind], e.key.text) {
 			m.unknown(e.key, "option of `"+kind+"`", m.kinds[kind])
 		}
-		if e.key.text == "carrying" {
-			m.later(e.key)
-		}
 	}
 	if m.err != nil {
 		return nil
@@ -101,7 +97,7 @@ func (m *modelReader) factTest(kind string, arg, n *node, scope *typeScope) *kli
 		t := &klinkev1.Within{Attribute: a(), Limit: m.option(n, "limit", true), Strict: m.truth(n.get("strict"))}
 		return &klinkev1.Test{Test: &klinkev1.Test_Within{Within: t}}
 	case "member_of":
-		return &klinkev1.Test{Test: &klinkev1.Test_MemberOf{MemberOf: &klinkev1.MemberOf{Attribute: a()}}}
+		return &klinkev1.Test{Test: &klinkev1.Test_MemberOf{MemberOf: &klinkev1.MemberOf{Attribute: a(), Carrying: m.option(n, "carrying", false)}}}
 	case "same_group":
 		return &klinkev1.Test{Test: &klinkev1.Test_SameGroup{SameGroup: &klinkev1.SameGroup{Attribute: a(), Limit: m.option(n, "limit", false)}}}
 	case "department_of":

@@ -1936,7 +1936,10 @@ func (x *Within) GetStrict() bool {
 type MemberOf struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The attribute, of kind groups.
-	Attribute     string `protobuf:"bytes,1,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	Attribute string `protobuf:"bytes,1,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	// Only groups count to which a role is assigned that says, with what it includes, exactly this level of the permission that
+	// is asked about. Empty: all groups count.
+	Carrying      string `protobuf:"bytes,2,opt,name=carrying,proto3" json:"carrying,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1974,6 +1977,13 @@ func (*MemberOf) Descriptor() ([]byte, []int) {
 func (x *MemberOf) GetAttribute() string {
 	if x != nil {
 		return x.Attribute
+	}
+	return ""
+}
+
+func (x *MemberOf) GetCarrying() string {
+	if x != nil {
+		return x.Carrying
 	}
 	return ""
 }
@@ -3400,10 +3410,11 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\x12 \n" +
 	"\x05limit\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x05limit\x12\x16\n" +
-	"\x06strict\x18\x03 \x01(\bR\x06strict\"4\n" +
+	"\x06strict\x18\x03 \x01(\bR\x06strict\"Z\n" +
 	"\bMemberOf\x12(\n" +
 	"\tattribute\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\"\xab\x01\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\x12$\n" +
+	"\bcarrying\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bcarrying\"\xab\x01\n" +
 	"\x06Shared\x129\n" +
 	"\x05level\x18\x01 \x01(\x0e2\x17.klinke.v1.SharingLevelB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05level\x12(\n" +
