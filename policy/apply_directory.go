@@ -87,7 +87,8 @@ func (d *draft) forget(no *dict[uint32], e edge, id string) {
 	no.delete(d.b, 0, id)
 	x := d.ownEntity(e)
 	d.s.sets.release(d.b, x.set)
-	x.id, x.set = "", 0
+	d.s.sets.release(d.b, x.alone.set)
+	x.id, x.given, x.alone = "", given{}, given{}
 	delete(d.stands, e)
 	delete(d.born, e)
 }

@@ -53,8 +53,10 @@ func audit(t *rapid.T, s *Snapshot) {
 	}
 	var given, bagTimed, holderGrants int
 	entity := func(e edge, x *entity) {
-		if x.set != 0 {
-			sets[x.set]++
+		for _, set := range []uint32{x.set, x.alone.set} {
+			if set != 0 {
+				sets[set]++
+			}
 		}
 		if e != 0 && x.subjects != stands[e] {
 			t.Fatalf("%s counts %d subjects; %d stand on it", x.id, x.subjects, stands[e])

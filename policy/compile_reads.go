@@ -19,7 +19,7 @@ func (c *compiler) reads(p *permission) []*klinkev1.Read {
 		if !r.levelless {
 			kinds[klinkev1.ReadKind_READ_KIND_OBJECTS] = true
 		}
-		if c.m.source.GetCombine() == klinkev1.Combine_COMBINE_SETTING {
+		if c.m.source.GetCombine() == klinkev1.Combine_COMBINE_SETTING || c.m.direct >= 0 {
 			kinds[klinkev1.ReadKind_READ_KIND_SETTINGS] = true
 		}
 		for _, l := range r.scale.levels {

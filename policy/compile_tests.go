@@ -214,6 +214,9 @@ func (c *compiler) setting(out *test, s *klinkev1.SettingIs) error {
 		return c.errorf("no setting is named %q", s.GetName())
 	}
 	out.kind, out.no, out.names = testSetting, no, s.GetIn()
+	if c.m.settings[no].many {
+		return c.errorf("the value of setting %q is a set, which no test can ask for", s.GetName())
+	}
 	legal := c.m.settings[no].values
 	if l := s.GetAtLeast(); l != "" {
 		rank := slices.Index(legal, l)

@@ -140,9 +140,15 @@ func (s *Snapshot) standing(class uint32, now int64) standing {
 			out.conditional = true
 		}
 	}
+	exists := func(no uint32) bool {
+		t := s.timed.get(no)
+		return t.cond == nil && t.sched == nil && (t.from == 0 || t.from <= now) && (t.until == 0 || now < t.until)
+	}
+	ownRole := slices.ContainsFunc(edges, func(e edge) bool { return e.kind() == edgeRole || e.kind() == edgeTimed && exists(e.number()) })
 	on = func(x *entity) {
-		tables = append(tables, s.sets.at.get(x.set).table)
-		for _, t := range x.timed {
+		g := s.gives(x, ownRole)
+		tables = append(tables, s.sets.at.get(g.set).table)
+		for _, t := range g.timed {
 			sometimes(t)
 		}
 	}
@@ -155,7 +161,7 @@ func (s *Snapshot) standing(class uint32, now int64) standing {
 			on(s.entityOf(e))
 		case edgeTimed:
 			sometimes(e.number())
-			if t := s.timed.get(e.number()); t.cond == nil && t.sched == nil && (t.from == 0 || t.from <= now) && (t.until == 0 || now < t.until) {
+			if exists(e.number()) {
 				on(s.entityOf(e))
 			}
 		}

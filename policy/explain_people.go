@@ -132,8 +132,9 @@ func (e *explainer) holders(visit func(h holder, b *bag)) {
 // held lists the roles given to a person by any route, before inclusion; not certain when a condition failed.
 func (e *explainer) held(p *actorOf) (roles []uint32, certain bool) {
 	roles, certain = e.direct(p)
+	silenced := len(roles) > 0 && e.directFirst()
 	e.holders(func(h holder, b *bag) {
-		if len(b.roles) == 0 || !e.reaches(p, h) {
+		if len(b.roles) == 0 || silenced && h.kind() == holderGroup || !e.reaches(p, h) {
 			return
 		}
 		for _, r := range b.roles {
@@ -149,6 +150,12 @@ func (e *explainer) held(p *actorOf) (roles []uint32, certain bool) {
 		}
 	})
 	return roles, certain
+}
+
+// directFirst says whether roles given to somebody himself silence those that he is given through groups.
+func (e *explainer) directFirst() bool {
+	no, ok := e.s.model.setNo[e.s.model.source.GetDirectFirst()]
+	return ok && e.s.setting(no, 0, "") == "true"
 }
 
 // closure lists the ids of roles and of all that they include. Under active roles only these are begun with.

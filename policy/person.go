@@ -11,6 +11,7 @@ type person struct {
 	fold     uint16
 	inactive bool
 	other    bool // named by a fact: his conditional assignments do not count, since the question's context is not his
+	ownRole  bool // a role is given to himself at this moment; only known where that matters
 	// What conditions came to, so that each is asked once: the first `known` of both.
 	known  uint8
 	asked  [MaxConditional]uint32 // numbers of Snapshot.timed
@@ -35,7 +36,17 @@ func (a *asker) find(p *person, w who) bool {
 	n := row.bits & subjectClass
 	p.who, p.inactive, p.known = w, row.bits&subjectInactive != 0, 0
 	p.edges, p.fold = a.s.classes.edges(n), a.s.classes.fold(n)
+	p.ownRole = a.s.direct && a.hasOwnRole(p)
 	return true
+}
+
+func (a *asker) hasOwnRole(p *person) bool {
+	for _, e := range p.edges {
+		if e.kind() == edgeRole || e.kind() == edgeTimed && a.active(p, e.number()) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *person) has(e edge) bool {
@@ -159,10 +170,11 @@ func (a *asker) holds(p *person, role uint32) bool {
 		if x == nil {
 			continue
 		}
-		if _, ok := slices.BinarySearch(a.s.sets.at.get(x.set).roles, role); ok {
+		g := a.s.gives(x, p.ownRole)
+		if _, ok := slices.BinarySearch(a.s.sets.at.get(g.set).roles, role); ok {
 			return true
 		}
-		for _, no := range x.timed {
+		for _, no := range g.timed {
 			if a.s.timed.get(no).role == role && a.active(p, no) {
 				return true
 			}
@@ -178,12 +190,13 @@ func (a *asker) below(p, above *person) bool {
 		if x == nil {
 			continue
 		}
-		for _, r := range a.s.sets.at.get(x.set).roles {
+		g := a.s.gives(x, p.ownRole)
+		for _, r := range a.s.sets.at.get(g.set).roles {
 			if a.under(r, above) {
 				return true
 			}
 		}
-		for _, no := range x.timed {
+		for _, no := range g.timed {
 			if a.active(p, no) && a.under(a.s.timed.get(no).role, above) {
 				return true
 			}

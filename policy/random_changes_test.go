@@ -144,7 +144,9 @@ func (g *chooser) subjectRecord() *klinkev1.Subject {
 }
 
 func (g *chooser) configuration() *klinkev1.Record {
-	switch g.below(4) {
+	switch g.below(5) {
+	case 3:
+		return &klinkev1.Record{Record: &klinkev1.Record_Setting{Setting: &klinkev1.Setting{Name: "direct", Value: pick(g, "true", "false")}}}
 	case 0:
 		return &klinkev1.Record{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{
 			Id: g.id("s", 2), Region: pick(g, "DE", "GB"), AccessDigits: pick(g, "", "0", "9"), Default: g.chance(2)}}}

@@ -96,6 +96,7 @@ func (g *chooser) model(name string) *klinkev1.Model {
 		UserAttributes: []*klinkev1.Attribute{{Name: "email", Kind: kindText}},
 		Settings: []*klinkev1.SettingDeclaration{
 			{Name: "combine", Default: new("highest"), Values: []string{"lowest", "highest"}},
+			{Name: "direct", Default: new(pick(g, "true", "false"))},
 			{Name: "grade", Default: new("mid"), Values: []string{"low", "mid", "high"}},
 			{Name: "open"},
 		},
@@ -117,6 +118,7 @@ func (g *chooser) model(name string) *klinkev1.Model {
 	if m.Combine == klinkev1.Combine_COMBINE_SETTING {
 		m.CombineSetting = "combine"
 	}
+	m.DirectFirst = pick(g, "", "direct")
 	opt := func(n string, k klinkev1.AttributeKind) *klinkev1.Attribute {
 		return &klinkev1.Attribute{Name: n, Kind: k, Optional: g.chance(2)}
 	}

@@ -14,6 +14,7 @@ import (
 type Snapshot struct {
 	model  *Model
 	lowest bool // roles are combined by the lowest level
+	direct bool // roles given to somebody himself silence those that he is given through groups
 
 	subjects   dict[subject]
 	attributes dict[[]string] // of subjects that have any, by Model.userAttr
@@ -134,11 +135,25 @@ type entity struct {
 	below    *bag   // as `department+:`, `role+:`
 
 	reach    []holder // every holder that reaches who stands here, sorted
-	set      uint32   // the role set that is given through them for good; a role's own role is in it
-	timed    []uint32 // the timed assignments given through them
+	given             // through all of them; a role's own role is in it
+	alone    given    // other than through groups; kept when the model may ask for it
 	ceilings []ceiling
 	limited  bool // one of them has limits
 	shared   bool // sharing rules give to one of them
+}
+
+// given is what an entity gives.
+type given struct {
+	set   uint32   // the roles given for good, as a role set
+	timed []uint32 // the timed assignments
+}
+
+// gives returns what an entity gives to somebody who has a role of his own, or has none.
+func (s *Snapshot) gives(x *entity, ownRole bool) given {
+	if s.direct && ownRole {
+		return x.alone
+	}
+	return x.given
 }
 
 type group struct {

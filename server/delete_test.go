@@ -56,7 +56,7 @@ func TestPutNeedsMoreThanTheKey(t *testing.T) {
 		"changes[0].put.ceiling.level": {Record: &klinkev1.Record_Ceiling{Ceiling: &klinkev1.Ceiling{Holder: "user:carl", Permission: "call.place"}}},
 		"changes[0].put.sharing_rule.level": {Record: &klinkev1.Record_SharingRule{SharingRule: &klinkev1.SharingRule{
 			Type: "recording", From: "user:carl", To: "everybody"}}},
-		"changes[0].put.site.region":   {Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "s"}}},
+		"changes[0].put.site.region": {Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "s"}}},
 	} {
 		_, err := h.directory.Write(t.Context(), &klinkev1.WriteRequest{Tenant: "acme", Changes: []*klinkev1.Change{put(r)}})
 		if got, want := faultOf(t, err), (fault{codes.InvalidArgument, "INVALID", field}); got != want {

@@ -132,14 +132,14 @@ func (x *accountReader) settings(n *node) {
 	}
 	for _, s := range x.named(n) {
 		if s.value.shape != mapping {
-			put(s.key, s.key.text, "", x.value(s.value))
+			put(s.key, s.key.text, "", x.settingValue(s.value))
 			continue
 		}
 		for _, e := range s.value.entries {
 			if fault := badScope(e.key.text); fault != "" {
 				x.failf(e.key, "%s", fault)
 			}
-			put(e.key, s.key.text, e.key.text, x.value(e.value))
+			put(e.key, s.key.text, e.key.text, x.settingValue(e.value))
 		}
 	}
 }
