@@ -63,7 +63,6 @@ func (d *draft) putRole(x *klinkev1.Role) (bool, error) {
 	}
 	d.ownRole(n).parent = parent
 	d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
-	d.all = true // `above` and `below` of anybody may read the tree
 	return true, nil
 }
 

@@ -20,6 +20,7 @@ func (a *asker) condition(c *condition) truth {
 // conditionOn evaluates a condition about a frame.
 func (a *asker) conditionOn(c *condition, q *frame) truth {
 	a.people = true
+	a.numbers = a.numbers || c.facts && a.s.model.numbers
 	if c.now {
 		a.expires(a.now) // the clock is read: the outcome holds for no time at all
 	}
