@@ -148,7 +148,7 @@ func (d *directory) groups(id string) ([]string, error) {
 	}
 	var out []string
 	for i := -1; i < len(p.edges); i++ {
-		if x := a.stand(p, i); x != nil {
+		if x := a.entity(p, i); x != nil && a.exists(p, i) {
 			for _, h := range x.reach {
 				if h.kind() == holderGroup {
 					out = append(out, (*d.s.groups.get(h.number())).id)
