@@ -3,10 +3,12 @@
 package policy_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
@@ -198,4 +200,149 @@ func TestAnswersAreDroppedForWhatTheyRead(t *testing.T) {
 // kind writes a kind in one word, and a list with its name.
 func kind(r *klinkev1.Read) string {
 	return strings.TrimSpace(strings.TrimPrefix(r.GetKind().String(), "READ_KIND_") + " " + r.GetName())
+}
+
+// What each kind of change names: whom it concerns himself, and what else others may have read of it.
+func TestFootprintsNameWhatChanged(t *testing.T) {
+	for _, c := range []struct{ before, change, want string }{
+		{"", "users: {emil: {}}", "user:emil PEOPLE"},
+		{"", "users: {dora: {label: Dora Dietz}}", ""},
+		{"", "users: {dora: {active: false}}", "user:dora"},
+		{"", "users: {dora: {flags: [root]}}", "user:dora"},
+		{"", "users: {dora: {attributes: {email: d@example.org}}}", "user:dora"},
+		{"", "-users: {dora: {}}", "user:dora PEOPLE"},
+		{"", "-users: {carl: {}}", "user:carl PEOPLE"},
+		{"", "apps: {crm: {}}", "app:crm PEOPLE"},
+		{"", "groups: {new: {}}", ""},
+		{"", "groups: {team: {label: {de: Mannschaft}}}", ""},
+		{"", "-groups: {empty: {}}", ""},
+		{"", "groups: {team: {known: true, members: [dora]}}", "user:dora PEOPLE"},
+		{"", "-groups: {team: {known: true, members: [anna]}}", "user:anna PEOPLE"},
+		{"", `groups: {team: {known: true, members: ["role:other"]}}`, "user:carl PEOPLE"},
+		{"", `groups: {team: {known: true, members: ["group:clerks"]}}`, "user:bert PEOPLE"},
+		{"", `groups: {team: {known: true, members: ["department+:sales"]}}`, "user:anna PEOPLE"},
+		{"", `groups: {team: {known: true, members: [everybody]}}`, "user:anna user:bert user:carl user:dora PEOPLE"},
+		{"", "departments: {new: {}}", ""},
+		{"", "departments: {new: {under: sales}}", ""},
+		{"", "departments: {stray: {under: sales}}", "user:carl PEOPLE"},
+		{"", "departments: {stray: {label: {de: Außen}}}", ""},
+		{"", "-departments: {below: {}}", ""},
+		{"", "departments: {sales: {known: true, members: [dora]}}", "user:dora PEOPLE"},
+		{"", "departments: {sales: {known: true, heads: [dora]}}", "user:dora PEOPLE"},
+		{"", "-departments: {sales: {known: true, heads: [anna]}}", "user:anna PEOPLE"},
+		{"", "roles: {new: {}}", ""},
+		{"", "roles: {new: {under: lead}}", ""},
+		{"", "roles: {other: {under: lead}}", "user:carl PEOPLE"},
+		{"", "roles: {clerk: {label: {de: Schreiber}}}", ""},
+		{"roles: {new: {}}", "-roles: {new: {}}", ""},
+		{"", "roles: {other: {known: true, includes: [given]}}", "user:carl"},
+		{"roles: {other: {known: true, includes: [given]}}", "-roles: {other: {known: true, includes: [given]}}", "user:carl"},
+		{"roles: {other: {known: true, includes: [given]}}", "roles: {given: {known: true, grants: [folder.open@any]}}", "user:anna user:carl"},
+		{"", "roles: {other: {known: true, grants: [folder.open@any]}}", "user:carl"},
+		{"", "-roles: {teller: {known: true, grants: [doc.by_cell@any]}}", "user:anna"},
+		{"", `roles: {other: {known: true, grants: ["doc.mail:read@any"]}}`, "app:dialer user:anna user:carl"},
+		{"", "users: {dora: {known: true, roles: [other]}}", "user:dora PEOPLE"},
+		{"", "assignments: [{role: other, to: dora, until: 2026-02-01T00:00:00Z}]", "user:dora PEOPLE"},
+		{"", "-users: {carl: {known: true, roles: [other]}}", "user:carl PEOPLE"},
+		{"", "assignments: [{role: other, to: group:team}]", "app:dialer user:anna PEOPLE"},
+		{"", "assignments: [{role: other, to: department+:sales}]", "user:anna PEOPLE"},
+		{"", "assignments: [{role: other, to: everybody}]", "user:anna user:bert user:carl user:dora PEOPLE"},
+		{"assignments: [{role: other, to: group:clerks}]", "-assignments: [{role: other, to: group:clerks}]", "user:bert PEOPLE"},
+		{"", "object_grants: [{to: dora, grant: folder.open, on: folder:f}]", "user:dora OBJECTS"},
+		{"", "object_grants: [{to: group:team, grant: folder.open, on: folder:f}]", "app:dialer user:anna OBJECTS"},
+		{"object_grants: [{to: dora, grant: folder.open, on: folder:f}]", "object_grants: [{to: dora, grant: folder.open@none, on: folder:f}]", "OBJECTS"},
+		{"object_grants: [{to: dora, grant: folder.open, on: folder:f}]", "-object_grants: [{to: dora, grant: folder.open, on: folder:f}]", "user:dora OBJECTS"},
+		{"object_grants: [{to: group:team, grant: folder.open, on: folder:f}]", "-object_grants: [{to: group:team, grant: folder.open, on: folder:f}]", "app:dialer user:anna OBJECTS"},
+		{"", "ceilings: [{to: dora, at_most: folder.open@none}]", "user:dora"},
+		{"", "ceilings: [{to: group:team, at_most: folder.open@none}]", "app:dialer user:anna"},
+		{"ceilings: [{to: dora, at_most: folder.open@none}]", "-ceilings: [{to: dora, at_most: folder.open@none}]", "user:dora"},
+		{"ceilings: [{to: group:team, at_most: folder.open@none}]", "-ceilings: [{to: group:team, at_most: folder.open@none}]", "app:dialer user:anna"},
+		{"", "limits: [{limit: numbers, to: dora, values: []}]", "user:dora"},
+		{"", `limits: [{limit: numbers, to: "role:other", values: ["12"]}]`, "user:carl"},
+		{"limits: [{limit: numbers, to: dora, values: []}]", "-limits: [{limit: numbers, to: dora, values: []}]", "user:dora"},
+		{`limits: [{limit: numbers, to: "role:other", values: ["12"]}]`, `-limits: [{limit: numbers, to: "role:other", values: ["12"]}]`, "user:carl"},
+		{"", "settings: {grade: high}", "SETTINGS"},
+		{"settings: {grade: high}", "-settings: {grade: high}", "SETTINGS"},
+		{"", `settings: {grade: {doc.phone: high}}`, "SETTINGS"},
+		{`settings: {grade: {doc.phone: high}}`, `-settings: {grade: {doc.phone: high}}`, "SETTINGS"},
+		{"", `lists: {crm: ["+4930123456"]}`, "LIST crm"},
+		{`lists: {crm: ["+4930123456"]}`, `-lists: {crm: ["+4930123456"]}`, "LIST crm"},
+		{"", `lists: {extensions: ["12"]}`, "LIST extensions"},
+		{"", "sites: {london: {region: GB}}", "SETTINGS"},
+		{"sites: {london: {region: GB}}", "-sites: {london: {region: GB}}", "SETTINGS"},
+		{"sites: {london: {region: GB}}", `sites: {london: {known: true, emergency: ["1234"]}}`, "SETTINGS"},
+		{`sites: {london: {region: GB, emergency: ["1234"]}}`, `-sites: {london: {known: true, emergency: ["1234"]}}`, "SETTINGS"},
+		// What a write repeats it does not touch.
+		{`lists: {crm: ["12"]}`, `lists: {crm: ["12"], extensions: ["12"]}`, "LIST extensions"},
+		{"object_grants: [{to: dora, grant: folder.open, on: folder:f}]", "settings: {grade: high}\nobject_grants: [{to: dora, grant: folder.open, on: folder:f}]", "SETTINGS"},
+	} {
+		t.Run(c.change, func(t *testing.T) {
+			x := newCompany(t, readsModel, readsCompany)
+			if c.before != "" {
+				x.must(c.before)
+			}
+			out := x.must(c.change)
+			if len(out.Changes) == 0 {
+				t.Fatal("nothing changed")
+			}
+			got := strings.Join(out.Footprint.GetSubjects(), " ")
+			if out.Footprint.GetAllSubjects() {
+				got = strings.TrimSpace("everybody " + got)
+			}
+			for _, k := range out.Footprint.GetTouched() {
+				got = strings.TrimSpace(got + " " + kind(k))
+			}
+			if got != c.want {
+				t.Errorf("%q %q: %q, want %q", c.before, c.change, got, c.want)
+			}
+		})
+	}
+}
+
+// crowd is that many users, as an account names them.
+func crowd(n int) string {
+	var users []string
+	for i := range n {
+		users = append(users, fmt.Sprintf("u%04d: {groups: [team]}", i))
+	}
+	return "users: {" + strings.Join(users, ", ") + "}"
+}
+
+// Beyond a thousand subjects, edited themselves or concerned by what they share, everybody is meant.
+func TestFootprintsNameAThousand(t *testing.T) {
+	for _, n := range []int{policy.MaxFootprint, policy.MaxFootprint + 1} {
+		x := newCompany(t, readsModel, "groups: {team: {}}\nroles: {new: {}}")
+		for what, f := range map[string]*klinkev1.Footprint{
+			"edited": x.must(crowd(n)).Footprint,
+			"shared": x.must("assignments: [{role: new, to: group:team}]").Footprint,
+		} {
+			if all := n > policy.MaxFootprint; f.GetAllSubjects() != all || !all && len(f.GetSubjects()) != n || all && len(f.GetSubjects()) > 0 {
+				t.Errorf("%d subjects, %s: all is %t, %d are named", n, what, f.GetAllSubjects(), len(f.GetSubjects()))
+			}
+		}
+	}
+}
+
+// Whoever combines roles otherwise, or uses another model, has everybody ask again.
+func TestFootprintsNameEverybody(t *testing.T) {
+	model := strings.NewReplacer("combine: highest", "combine: rights", "settings:\n", "settings:\n  rights: {default: highest, values: [lowest, highest]}\n")
+	x := newCompany(t, model.Replace(readsModel), readsCompany)
+	if f := x.must("settings: {rights: highest}").Footprint; f.GetAllSubjects() || len(f.GetTouched()) != 1 || kind(f.GetTouched()[0]) != "SETTINGS" {
+		t.Errorf("said what held before: %v", f)
+	}
+	if f := x.must("settings: {rights: lowest}").Footprint; !f.GetAllSubjects() || len(f.GetSubjects()) > 0 {
+		t.Errorf("combined otherwise: %v", f)
+	}
+	if f := x.must("-settings: {rights: lowest}").Footprint; !f.GetAllSubjects() {
+		t.Errorf("combined as before: %v", f)
+	}
+	x.model(strings.Replace(readsModel, "model: reads", "model: other", 1))
+	use := &klinkev1.Record{Record: &klinkev1.Record_UseModel{UseModel: &klinkev1.UseModel{Model: "other", Version: 1}}}
+	out, err := policy.Apply(x.s, []*klinkev1.Change{{Change: &klinkev1.Change_Put{Put: use}}}, x.stamp())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := out.Footprint; !f.GetAllSubjects() || len(f.GetTouched()) != 1 || kind(f.GetTouched()[0]) != "MODEL" {
+		t.Errorf("another model: %v", f)
+	}
 }
