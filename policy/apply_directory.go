@@ -264,7 +264,9 @@ func (d *draft) putDepartment(x *klinkev1.Department) (bool, error) {
 		p.children = append(slices.Clip(p.children), n)
 	}
 	d.ownDepartment(n).parent = parent
-	d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
+	if !fresh { // nobody is in a new one
+		d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
+	}
 	return true, nil
 }
 

@@ -233,14 +233,15 @@ func (d *draft) putObjectGrant(x *klinkev1.ObjectGrant) (bool, error) {
 	if next.until, err = nanos("until", x.GetUntil()); err != nil {
 		return false, err
 	}
-	d.touched[klinkev1.ReadKind_READ_KIND_OBJECTS] = true
 	if no, ok := d.objectGrant(next); ok {
 		if *d.s.grants.get(no) == next {
 			return false, nil
 		}
 		*d.s.grants.edit(d.b, no) = next
+		d.touched[klinkev1.ReadKind_READ_KIND_OBJECTS] = true
 		return true, nil
 	}
+	d.touched[klinkev1.ReadKind_READ_KIND_OBJECTS] = true
 	if d.s.grants.live >= MaxObjectGrants {
 		return false, Errorf(TooLarge, "", "a tenant has at most %d object grants", MaxObjectGrants)
 	}

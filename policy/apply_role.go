@@ -62,8 +62,9 @@ func (d *draft) putRole(x *klinkev1.Role) (bool, error) {
 		p.children = append(slices.Clip(p.children), n)
 	}
 	d.ownRole(n).parent = parent
-	d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
-	d.all = true // `above` and `below` of anybody may read the tree
+	if !fresh { // nobody has a new one
+		d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
+	}
 	return true, nil
 }
 

@@ -160,8 +160,11 @@ func (d *draft) putListedNumber(x *klinkev1.ListedNumber) (bool, error) {
 	if l.n >= MaxNumbersInList && !l.has(code) {
 		return false, Errorf(TooLarge, "", "a list holds at most %d numbers", MaxNumbersInList)
 	}
-	d.lists[x.GetList()] = true
-	return l.put(d.b, code), nil
+	changed := l.put(d.b, code)
+	if changed {
+		d.lists[x.GetList()] = true
+	}
+	return changed, nil
 }
 
 func (d *draft) deleteListedNumber(x *klinkev1.ListedNumber) (bool, error) {
@@ -169,8 +172,11 @@ func (d *draft) deleteListedNumber(x *klinkev1.ListedNumber) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	d.lists[x.GetList()] = true
-	return d.s.lists[no].delete(d.b, code), nil
+	changed := d.s.lists[no].delete(d.b, code)
+	if changed {
+		d.lists[x.GetList()] = true
+	}
+	return changed, nil
 }
 
 func (d *draft) putSite(x *klinkev1.Site) (bool, error) {

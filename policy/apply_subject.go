@@ -135,7 +135,6 @@ func (d *draft) editEdges(w who, edit func([]edge) []edge) {
 	d.leave(class)
 	row.bits = row.bits&subjectInactive | to
 	d.s.subjects.put(d.b, w.space, w.id, row)
-	d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
 }
 
 // intern counts a subject in the class of its edges and remembers when that is new.
@@ -166,6 +165,7 @@ func (d *draft) addEdge(w who, e edge) bool {
 	if !ok {
 		d.editEdges(w, func(edges []edge) []edge { return slices.Insert(edges, at, e) })
 		d.stand(e, 1)
+		d.placed(e)
 	}
 	return !ok
 }
@@ -175,8 +175,17 @@ func (d *draft) dropEdge(w who, e edge) bool {
 	if ok {
 		d.editEdges(w, func(edges []edge) []edge { return slices.Delete(edges, at, at+1) })
 		d.stand(e, ^uint32(0))
+		d.placed(e)
 	}
 	return ok
+}
+
+// placed notes that others may have read where a subject stands. His flags, ceilings, limits and grants concern him alone.
+func (d *draft) placed(e edge) {
+	switch e.kind() {
+	case edgeGroup, edgeDepartment, edgeHead, edgeRole, edgeTimed:
+		d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
+	}
 }
 
 // stand counts the subjects on an entity.

@@ -44,6 +44,12 @@ func audit(t *rapid.T, s *Snapshot) {
 		}
 		return true
 	})
+	s.attributes.all(func(space byte, id []byte, values *[]string) bool {
+		if s.subjects.get(space, string(id)) == nil || len(slices.Compact(slices.Clone(*values))) == 1 && (*values)[0] == "" {
+			t.Fatalf("attributes of %c:%s, who has none: %q", space, id, *values)
+		}
+		return true
+	})
 	auditClasses(t, s, refs)
 	sets := map[uint32]uint32{0: 1}
 	for n := range refs {

@@ -208,6 +208,7 @@ func (c *compiler) declareType(no uint16, t *klinkev1.ResourceType) error {
 			return err
 		}
 		rt.attrNo[a.GetName()] = uint8(len(rt.attrs))
+		m.numbers = m.numbers || a.GetKind() == klinkev1.AttributeKind_ATTRIBUTE_KIND_NUMBER
 		rt.attrs = append(rt.attrs, attribute{name: a.GetName(), kind: a.GetKind(), of: a.GetOf(), optional: a.GetOptional()})
 	}
 	for i, r := range t.GetRelations() {

@@ -19,9 +19,6 @@ func (c *compiler) reads(p *permission) []*klinkev1.Read {
 		if !r.levelless {
 			kinds[klinkev1.ReadKind_READ_KIND_OBJECTS] = true
 		}
-		if c.m.source.GetCombine() == klinkev1.Combine_COMBINE_SETTING || c.m.direct >= 0 {
-			kinds[klinkev1.ReadKind_READ_KIND_SETTINGS] = true
-		}
 		for _, l := range r.scale.levels {
 			walk(l.tests)
 		}
@@ -66,7 +63,7 @@ func (c *compiler) reads(p *permission) []*klinkev1.Read {
 			case testWhen: // conditions may call groups() and departments() of anybody
 				kinds[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
 			}
-			if t.attr.kind == klinkev1.AttributeKind_ATTRIBUTE_KIND_NUMBER {
+			if t.attr.kind == klinkev1.AttributeKind_ATTRIBUTE_KIND_NUMBER || t.kind == testWhen && t.cond.facts && c.m.numbers {
 				kinds[klinkev1.ReadKind_READ_KIND_SETTINGS] = true // sites say how a number is read
 				lists[extensionList] = true
 			}

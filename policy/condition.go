@@ -25,6 +25,7 @@ type condition struct {
 	source  string
 	program cel.Program
 	now     bool // it reads the clock, so that its outcome can be kept for no time at all
+	facts   bool // it reads the resource, whose numbers are as the tenant's sites and extensions make them
 }
 
 // conditionScope is what a condition sees.
@@ -116,6 +117,7 @@ func (c *conditions) compile(t *resourceType, source string) (*condition, error)
 	out := &condition{source: source, program: program}
 	for _, r := range ast.NativeRep().ReferenceMap() {
 		out.now = out.now || r.Name == "now"
+		out.facts = out.facts || r.Name == "resource"
 	}
 	return out, nil
 }

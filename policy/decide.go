@@ -21,6 +21,7 @@ type Decision struct {
 	unknown     uint64 // by the type's attributes: tests failed because these facts were not sent
 	obligations uint64 // by the rule's obligations
 	people      bool   // a condition was asked, which may look at anybody
+	numbers     bool   // and one that may look at a number of the resource
 }
 
 // Decide answers a prepared question at a moment, by section 4.1 of the design. It is pure and total: it never fails, blocks
@@ -33,9 +34,9 @@ func Decide(s *Snapshot, r *Request, now time.Time) Decision {
 	a := &r.scratch
 	// All but what find fills, which costs more to clear than the rest of a decision.
 	a.s, a.r, a.at, a.now = s, r, now, now.UnixNano()
-	a.until, a.unknown, a.people, a.failed, a.restricted = 0, 0, false, false, false
+	a.until, a.unknown, a.people, a.numbers, a.failed, a.restricted = 0, 0, false, false, false, false
 	d := a.answer()
-	d.until, d.unknown, d.people = a.until, a.unknown, a.people
+	d.until, d.unknown, d.people, d.numbers = a.until, a.unknown, a.people, a.numbers
 	return d
 }
 
@@ -48,6 +49,7 @@ type asker struct {
 	until      int64
 	unknown    uint64
 	people     bool
+	numbers    bool
 	failed     bool // under `lowest`, a condition could not be evaluated
 	restricted bool // only the active roles count
 	subject    person
@@ -230,6 +232,24 @@ func (d Decision) ValidUntil() time.Time {
 	return time.Unix(0, d.until).UTC()
 }
 
+// reads adds, to what the model's tests read, what conditions of the tenant's roles and assignments may have read.
+func (d Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
+	out := slices.Clip(byModel)
+	add := func(kind klinkev1.ReadKind, name string) {
+		if !slices.ContainsFunc(byModel, func(r *klinkev1.Read) bool { return r.GetKind() == kind && r.GetName() == name }) {
+			out = append(out, &klinkev1.Read{Kind: kind, Name: name})
+		}
+	}
+	if d.people {
+		add(klinkev1.ReadKind_READ_KIND_PEOPLE, "")
+	}
+	if d.numbers {
+		add(klinkev1.ReadKind_READ_KIND_SETTINGS, "")
+		add(klinkev1.ReadKind_READ_KIND_LIST, extensionList)
+	}
+	return out
+}
+
 // Context is the answer's context as it crosses the wire, without the revision.
 func (d Decision) Context(s *Snapshot, r *Request, withReads bool) *klinkev1.DecisionContext {
 	c := &klinkev1.DecisionContext{Reason: d.Reason, Level: d.Level, Relation: d.Relation, Missing: d.Missing, AboutType: r.aboutType}
@@ -259,11 +279,7 @@ func (d Decision) Context(s *Snapshot, r *Request, withReads bool) *klinkev1.Dec
 		}
 	}
 	if withReads {
-		c.Reads = x.rule.reads
-		const people = klinkev1.ReadKind_READ_KIND_PEOPLE
-		if d.people && !slices.ContainsFunc(c.Reads, func(r *klinkev1.Read) bool { return r.GetKind() == people }) {
-			c.Reads = append(slices.Clone(c.Reads), &klinkev1.Read{Kind: people})
-		}
+		c.Reads = d.reads(x.rule.reads)
 	}
 	return c
 }

@@ -224,8 +224,8 @@ func (a *asker) sameGroup(t *test, q *frame) bool {
 		return false
 	}
 	for i := -1; i < len(q.p.edges); i++ {
-		x := a.stand(q.p, i)
-		if x == nil {
+		x := a.entity(q.p, i)
+		if x == nil || !a.exists(q.p, i) {
 			continue
 		}
 		for _, h := range x.reach {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
@@ -30,28 +31,30 @@ func (d *draft) footprint() *klinkev1.Footprint {
 	for w := range d.was {
 		names[w.String()] = struct{}{}
 	}
-	for _, w := range d.unmoved() {
-		names[w.String()] = struct{}{}
+	for _, unmoved := range d.members(d.hits) {
+		for _, w := range unmoved {
+			names[w] = struct{}{}
+		}
 	}
 	out.Subjects = slices.Sorted(maps.Keys(names))
 	return out
 }
 
-// unmoved names the subjects of the classes that were hit, other than those edited. It reads the class of every subject.
-func (d *draft) unmoved() []who {
-	var out []who
-	if len(d.hits) == 0 {
-		return nil
+// members names the subjects of classes, other than those edited. It reads the class of every subject.
+func (d *draft) members(classes []uint32) map[uint32][]string {
+	out := map[uint32][]string{}
+	for _, n := range classes {
+		out[n] = nil
 	}
-	hit := map[uint32]bool{}
-	for _, n := range d.hits {
-		hit[n] = true
+	if len(out) == 0 {
+		return out
 	}
 	d.s.subjects.all(func(space byte, id []byte, row *subject) bool {
-		if hit[row.bits&subjectClass] {
+		n := row.bits & subjectClass
+		if names, wanted := out[n]; wanted {
 			w := who{space, string(id)}
 			if _, moved := d.was[w]; !moved {
-				out = append(out, w)
+				out[n] = append(names, w.String())
 			}
 		}
 		return true
@@ -65,10 +68,17 @@ type effectKey struct {
 	conditional          bool
 }
 
+// gain is whom it concerns: edited subjects by name, the others by their classes.
+type gain struct {
+	count    uint64
+	subjects []string
+	classes  []uint32
+}
+
 type gains struct {
 	d     *draft
 	now   int64
-	found map[effectKey]*klinkev1.Effect
+	found map[effectKey]*gain
 }
 
 // effects compares the merged cells of every subject concerned before and after.
@@ -76,7 +86,7 @@ func (d *draft) effects() []*klinkev1.Effect {
 	if d.old.model != d.s.model {
 		return nil // another vocabulary: there is nothing to compare cell by cell
 	}
-	g := &gains{d: d, now: d.at.Now.UnixNano(), found: map[effectKey]*klinkev1.Effect{}}
+	g := &gains{d: d, now: d.at.Now.UnixNano(), found: map[effectKey]*gain{}}
 	moved := map[uint32]uint32{} // how many edited subjects a class now has
 	for w, class := range d.was {
 		before, after := standing{}, standing{}
@@ -87,124 +97,126 @@ func (d *draft) effects() []*klinkev1.Effect {
 			after = d.s.standing(row.bits&subjectClass, g.now)
 			moved[row.bits&subjectClass]++
 		}
-		g.compare(before, after, 1, func() []who { return []who{w} })
+		name := w.String()
+		g.compare(before, after, func(x *gain) {
+			if x.count++; x.count > MaxFootprint {
+				x.subjects = nil // nobody will be named
+			} else {
+				x.subjects = append(x.subjects, name)
+			}
+		})
 	}
-	var rest []who
-	total := 0
 	for _, n := range d.hits {
-		total += int(d.s.classes.refs(n) - moved[n])
-	}
-	if total <= MaxFootprint {
-		rest = d.unmoved()
-	}
-	for _, n := range d.hits {
-		if _, ok := d.fresh[n]; ok || d.s.classes.refs(n) == moved[n] {
+		rest := d.s.classes.refs(n) - moved[n]
+		if _, ok := d.fresh[n]; ok || rest == 0 {
 			continue
 		}
-		members := func() []who {
-			return slices.DeleteFunc(slices.Clone(rest), func(w who) bool {
-				return d.s.subjects.get(w.space, w.id).bits&subjectClass != n
-			})
-		}
-		g.compare(d.old.standing(n, g.now), d.s.standing(n, g.now), uint64(d.s.classes.refs(n)-moved[n]), members)
+		g.compare(d.old.standing(n, g.now), d.s.standing(n, g.now), func(x *gain) {
+			x.count += uint64(rest)
+			x.classes = append(x.classes, n)
+		})
 	}
 	return g.list()
 }
 
 // standing is what a class has at a moment, apart from conditions and schedules.
 type standing struct {
-	there       bool
-	s           *Snapshot
-	table       *cells
-	flags       []edge
-	conditional bool
+	there     bool
+	s         *Snapshot
+	table     *cells
+	flags     []edge
+	sometimes []*cells // what roles say that are given for a time, at hours or under a condition
 }
 
 func (s *Snapshot) standing(class uint32, now int64) standing {
 	edges := s.classes.edges(class)
-	flags := edges[countBefore(edges, edgeFlag):countBefore(edges, edgeGroup)]
+	out := standing{there: true, s: s, flags: edges[countBefore(edges, edgeFlag):countBefore(edges, edgeGroup)]}
 	fold := s.classes.fold(class)
 	if fold&foldDynamic == 0 && fold != 0 {
-		return standing{there: true, s: s, table: s.sets.at.get(uint32(fold)).table, flags: flags}
+		out.table = s.sets.at.get(uint32(fold)).table
+		return out
 	}
-	out := standing{there: true, s: s, flags: flags}
-	var tables []*cells
-	var on func(x *entity)
-	sometimes := func(no uint32) {
-		t := s.timed.get(no)
-		switch {
-		case t.cond != nil || t.sched != nil:
-			out.conditional = true
-		case (t.from == 0 || t.from <= now) && (t.until == 0 || now < t.until):
-			tables = append(tables, (*s.roles.get(t.role)).table)
-			out.conditional = true
+	tables := []*cells{{}}
+	// give adds a table: for good, or only sometimes, whether it holds now or not.
+	give := func(t *cells, now, sometimes bool) {
+		if now {
+			tables = append(tables, t)
+		}
+		if sometimes {
+			out.sometimes = append(out.sometimes, t)
 		}
 	}
-	exists := func(no uint32) bool {
-		t := s.timed.get(no)
-		return t.cond == nil && t.sched == nil && (t.from == 0 || t.from <= now) && (t.until == 0 || now < t.until)
+	may := slices.ContainsFunc(edges, func(e edge) bool { return e.kind() == edgeTimed && !s.timed.get(e.number()).over(now) })
+	ownRole := hasKind(edges, edgeRole)
+	ownNow := ownRole || slices.ContainsFunc(edges, func(e edge) bool { return e.kind() == edgeTimed && s.timed.get(e.number()).plain(now) })
+	add := func(g given, holds, sometimes bool) {
+		give(s.sets.at.get(g.set).table, holds, sometimes)
+		for _, no := range g.timed {
+			if t := s.timed.get(no); !t.over(now) {
+				give((*s.roles.get(t.role)).table, holds && t.plain(now), true)
+			}
+		}
 	}
-	ownRole := slices.ContainsFunc(edges, func(e edge) bool { return e.kind() == edgeRole || e.kind() == edgeTimed && exists(e.number()) })
-	on = func(x *entity) {
-		g := s.gives(x, ownRole)
-		tables = append(tables, s.sets.at.get(g.set).table)
-		for _, t := range g.timed {
-			sometimes(t)
+	on := func(x *entity, holds, sometimes bool) {
+		turns := s.direct && may && !ownRole && x.silent() // at other moments he has a role of his own, or has none
+		add(s.gives(x, ownNow), holds, sometimes || turns)
+		if turns {
+			add(s.gives(x, !ownNow), false, true)
 		}
 	}
 	if len(edges) == 0 || edges[0] != edgeApp {
-		on(s.everybody)
+		on(s.everybody, true, false)
 	}
 	for _, e := range edges {
 		switch e.kind() {
 		case edgeGroup, edgeDepartment, edgeHead, edgeRole:
-			on(s.entityOf(e))
+			on(s.entityOf(e), true, false)
 		case edgeTimed:
-			sometimes(e.number())
-			if exists(e.number()) {
-				on(s.entityOf(e))
+			if t := s.timed.get(e.number()); !t.over(now) {
+				on(s.entityOf(e), t.plain(now), true)
 			}
 		}
 	}
-	out.table = merge(append(tables, &cells{}), s.lowest)
+	out.table = merge(tables, s.lowest)
 	return out
 }
 
-func (g *gains) compare(before, after standing, count uint64, members func() []who) {
+// over says whether an assignment is past its time.
+func (t *timed) over(now int64) bool { return t.until != 0 && now >= t.until }
+
+// plain says whether an assignment holds by its time alone.
+func (t *timed) plain(now int64) bool {
+	return t.cond == nil && t.sched == nil && t.from <= now && !t.over(now)
+}
+
+// compare counts, for each permission of which before and after differ, whom it is about.
+func (g *gains) compare(before, after standing, about func(*gain)) {
 	d := g.d
 	for _, f := range after.flags {
 		if !slices.Contains(before.flags, f) {
-			g.add(effectKey{"flag:" + d.flagName(f), "", "set", false}, count, members)
+			about(g.of(effectKey{"flag:" + d.flagName(f), "", "set", false}))
 		}
 	}
 	for _, f := range before.flags {
 		if !slices.Contains(after.flags, f) {
-			g.add(effectKey{"flag:" + d.flagName(f), "set", "", false}, count, members)
+			about(g.of(effectKey{"flag:" + d.flagName(f), "set", "", false}))
 		}
 	}
-	if before.table == after.table && before.there && after.there && before.s.lowest == after.s.lowest {
+	both := before.there && after.there
+	if both && before.table == after.table && before.s.lowest == after.s.lowest {
 		return
 	}
-	pages := 0
-	for _, x := range []standing{before, after} {
-		if x.table != nil {
-			pages = max(pages, len(x.table.pages))
-		}
-	}
-	for i := range pages {
-		a, b := before.page(i), after.page(i)
-		if a == b && before.there && after.there {
+	all := len(d.s.model.perms) + len(d.s.fields)
+	for i := 0; i < all; i += cellPage {
+		a, b := before.page(i/cellPage), after.page(i/cellPage)
+		if both && a == b {
 			continue
 		}
-		for j := range cellPage {
-			p := i*cellPage + j
-			if p >= len(d.s.model.perms)+len(d.s.fields) {
-				break
+		for j := range min(cellPage, all-i) {
+			if both && (a == nil || a[j] == 0) && (b == nil || b[j] == 0) {
+				continue // silent before and after
 			}
-			if (a == nil || a[j] == 0) && (b == nil || b[j] == 0) && before.there && after.there {
-				continue
-			}
-			g.permission(perm(p), before, after, count, members)
+			g.permission(perm(i+j), before, after, about)
 		}
 	}
 }
@@ -216,16 +228,17 @@ func (x standing) page(i int) *[cellPage]uint8 {
 	return x.table.pages[i]
 }
 
-// at is the rank that a standing has of a permission, and whether a condition has a say.
+// at is the rank that a standing has of a permission, and whether a time, a schedule or a condition has a say.
 func (x standing) at(p perm) (rank uint8, conditional bool) {
 	v := x.table.at(p)
+	conditional = v&cellConditional != 0 || slices.ContainsFunc(x.sometimes, func(t *cells) bool { return t.at(p) != 0 })
 	if v&cellSaid == 0 {
-		return x.s.scale(p).fallback, x.conditional || v != 0
+		return x.s.scale(p).fallback, conditional
 	}
-	return v&cellSaid - 1, x.conditional || v&cellConditional != 0
+	return v&cellSaid - 1, conditional
 }
 
-func (g *gains) permission(p perm, before, after standing, count uint64, members func() []who) {
+func (g *gains) permission(p perm, before, after standing, about func(*gain)) {
 	sc := g.d.s.scale(p)
 	key := effectKey{permission: g.d.s.permName(p)}
 	nothing := func(rank uint8) bool { return !sc.levels[rank].any && len(sc.levels[rank].tests) == 0 }
@@ -244,7 +257,7 @@ func (g *gains) permission(p perm, before, after standing, count uint64, members
 		!before.there && nothing(to), !after.there && nothing(from):
 		return
 	}
-	g.add(key, count, members)
+	about(g.of(key))
 }
 
 // before is the rank before the write; a field named for the first time was spoken of by its type's pattern.
@@ -255,31 +268,39 @@ func (g *gains) before(p perm, x standing) (uint8, bool) {
 	return x.at(p)
 }
 
-func (g *gains) add(key effectKey, count uint64, members func() []who) {
-	e := g.found[key]
-	if e == nil {
-		e = &klinkev1.Effect{Permission: key.permission, From: key.from, To: key.to, Conditional: key.conditional}
-		g.found[key] = e
+func (g *gains) of(key effectKey) *gain {
+	x := g.found[key]
+	if x == nil {
+		x = &gain{}
+		g.found[key] = x
 	}
-	if e.Count += count; e.Count > MaxFootprint {
-		e.Subjects = nil
-		return
-	}
-	for _, w := range members() {
-		e.Subjects = append(e.Subjects, w.String())
-	}
+	return x
 }
 
+// list writes the effects down, with names where they are few enough.
 func (g *gains) list() []*klinkev1.Effect {
-	out := slices.Collect(maps.Values(g.found))
-	for _, e := range out {
-		if slices.Sort(e.Subjects); uint64(len(e.Subjects)) != e.GetCount() {
-			e.Subjects = nil // more than can be listed
+	var classes []uint32
+	for _, x := range g.found {
+		if x.count <= MaxFootprint {
+			classes = append(classes, x.classes...)
 		}
+	}
+	members := g.d.members(classes)
+	out := make([]*klinkev1.Effect, 0, len(g.found))
+	for key, x := range g.found {
+		e := &klinkev1.Effect{Permission: key.permission, From: key.from, To: key.to, Conditional: key.conditional, Count: x.count}
+		if x.count <= MaxFootprint {
+			e.Subjects = x.subjects
+			for _, n := range x.classes {
+				e.Subjects = append(e.Subjects, members[n]...)
+			}
+			slices.Sort(e.Subjects)
+		}
+		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b *klinkev1.Effect) int {
 		return cmp.Or(cmp.Compare(a.GetPermission(), b.GetPermission()), cmp.Compare(a.GetFrom(), b.GetFrom()),
-			cmp.Compare(a.GetTo(), b.GetTo()), cmp.Compare(a.GetCount(), b.GetCount()))
+			cmp.Compare(a.GetTo(), b.GetTo()), strings.Compare(bit(a.GetConditional()), bit(b.GetConditional())))
 	})
 	return out
 }

@@ -31,11 +31,11 @@ func (a *asker) level(p *person, x perm, q *frame) (rank uint8, ok bool) {
 func (a *asker) merge(p *person, x perm, restricted bool) uint8 {
 	var v uint8
 	for i := -1; i < len(p.edges); i++ {
-		e := a.stand(p, i)
-		if e == nil {
+		e := a.entity(p, i)
+		if e == nil || !a.exists(p, i) {
 			continue
 		}
-		g := a.s.gives(e, p.ownRole)
+		g := a.gives(e, p)
 		set := a.s.sets.at.get(g.set)
 		if said := set.table.at(x); said&cellConditional == 0 && !restricted {
 			v = combine(v, said, a.s.lowest)
@@ -129,10 +129,10 @@ func (a *asker) cap(p *person, x perm, rank uint8) uint8 {
 			}
 			continue
 		}
-		if e := a.stand(p, i); e != nil {
+		if e := a.entity(p, i); e != nil {
 			for _, c := range e.ceilings {
-				if c.perm == x {
-					rank = min(rank, c.rank)
+				if c.perm == x && c.rank < rank && a.exists(p, i) {
+					rank = c.rank
 				}
 			}
 		}

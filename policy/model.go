@@ -32,6 +32,7 @@ type Model struct {
 	classes     map[string]uint32 // classes of service: a bit for each number type
 	plan        *dial.Plan        // without sites
 	cel         conditions
+	numbers     bool // a type has a number among its attributes
 }
 
 // extensionList is the number list that holds a tenant's extensions.

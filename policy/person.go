@@ -10,8 +10,8 @@ type person struct {
 	edges    []edge
 	fold     uint16
 	inactive bool
-	other    bool // named by a fact: his conditional assignments do not count, since the question's context is not his
-	ownRole  bool // a role is given to himself at this moment; only known where that matters
+	other    bool  // named by a fact: his conditional assignments do not count, since the question's context is not his
+	ownRole  truth // whether a role is given to himself at this moment; unasked where that does not matter
 	// What conditions came to, so that each is asked once: the first `known` of both.
 	known  uint8
 	asked  [MaxConditional]uint32 // numbers of Snapshot.timed
@@ -25,6 +25,7 @@ const (
 	no truth = iota
 	yes
 	failed // it could not be evaluated
+	unasked
 )
 
 // find looks a subject up.
@@ -36,17 +37,25 @@ func (a *asker) find(p *person, w who) bool {
 	n := row.bits & subjectClass
 	p.who, p.inactive, p.known = w, row.bits&subjectInactive != 0, 0
 	p.edges, p.fold = a.s.classes.edges(n), a.s.classes.fold(n)
-	p.ownRole = a.s.direct && a.hasOwnRole(p)
+	p.ownRole = unasked
 	return true
 }
 
-func (a *asker) hasOwnRole(p *person) bool {
-	for _, e := range p.edges {
-		if e.kind() == edgeRole || e.kind() == edgeTimed && a.active(p, e.number()) {
-			return true
+// gives returns what an entity gives to a person.
+func (a *asker) gives(x *entity, p *person) given {
+	if !a.s.direct || !x.silent() {
+		return x.given
+	}
+	if p.ownRole == unasked {
+		p.ownRole = no
+		for i, e := range p.edges {
+			if e.kind() == edgeRole || e.kind() == edgeTimed && a.exists(p, i) {
+				p.ownRole = yes
+				break
+			}
 		}
 	}
-	return false
+	return a.s.gives(x, p.ownRole == yes)
 }
 
 func (p *person) has(e edge) bool {
@@ -75,20 +84,22 @@ func (p *person) placed() []edge {
 	return p.edges[from:to]
 }
 
-// stand returns what a person stands on by his i-th edge, or by being somebody at all when i is -1; nil for nothing, also
-// when the edge does not exist at this moment.
-func (a *asker) stand(p *person, i int) *entity {
-	if i < 0 {
-		if p.space == spaceApp {
-			return nil
-		}
-		return a.s.everybody
+// entity returns what a person's i-th edge leads to, or what everybody stands on when i is -1; nil for nothing. Whether the
+// edge exists at this moment is another question.
+func (a *asker) entity(p *person, i int) *entity {
+	if i >= 0 {
+		return a.s.entityOf(p.edges[i])
 	}
-	e := p.edges[i]
-	if e.kind() == edgeTimed && !a.active(p, e.number()) {
+	if p.space == spaceApp {
 		return nil
 	}
-	return a.s.entityOf(e)
+	return a.s.everybody
+}
+
+// exists says whether a person's i-th edge exists at this moment. It is asked last, and only of an edge that would matter:
+// hours and conditions that do not matter would bound the answer's validity, and make it read what it does not depend on.
+func (a *asker) exists(p *person, i int) bool {
+	return i < 0 || p.edges[i].kind() != edgeTimed || a.active(p, p.edges[i].number())
 }
 
 // active says whether a timed assignment exists now.
@@ -154,8 +165,8 @@ func (a *asker) within(s *schedule) bool {
 // reaches says whether a holder means a person.
 func (a *asker) reaches(p *person, h holder) bool {
 	for i := -1; i < len(p.edges); i++ {
-		if x := a.stand(p, i); x != nil {
-			if _, ok := slices.BinarySearch(x.reach, h); ok {
+		if x := a.entity(p, i); x != nil {
+			if _, ok := slices.BinarySearch(x.reach, h); ok && a.exists(p, i) {
 				return true
 			}
 		}
@@ -166,16 +177,16 @@ func (a *asker) reaches(p *person, h holder) bool {
 // holds says whether a person has a role by any route, before inclusion.
 func (a *asker) holds(p *person, role uint32) bool {
 	for i := -1; i < len(p.edges); i++ {
-		x := a.stand(p, i)
+		x := a.entity(p, i)
 		if x == nil {
 			continue
 		}
-		g := a.s.gives(x, p.ownRole)
-		if _, ok := slices.BinarySearch(a.s.sets.at.get(g.set).roles, role); ok {
+		g := a.gives(x, p)
+		if _, ok := slices.BinarySearch(a.s.sets.at.get(g.set).roles, role); ok && a.exists(p, i) {
 			return true
 		}
 		for _, no := range g.timed {
-			if a.s.timed.get(no).role == role && a.active(p, no) {
+			if a.s.timed.get(no).role == role && a.exists(p, i) && a.active(p, no) {
 				return true
 			}
 		}
@@ -186,11 +197,11 @@ func (a *asker) holds(p *person, role uint32) bool {
 // below says whether a person holds, by any route, a role strictly below one that another holds.
 func (a *asker) below(p, above *person) bool {
 	for i := -1; i < len(p.edges); i++ {
-		x := a.stand(p, i)
-		if x == nil {
+		x := a.entity(p, i)
+		if x == nil || !a.exists(p, i) {
 			continue
 		}
-		g := a.s.gives(x, p.ownRole)
+		g := a.gives(x, p)
 		for _, r := range a.s.sets.at.get(g.set).roles {
 			if a.under(r, above) {
 				return true
@@ -218,11 +229,11 @@ func (a *asker) under(role uint32, above *person) bool {
 // sameRole says whether two persons share a directly assigned role.
 func (a *asker) sameRole(p, q *person) bool {
 	for i, e := range p.edges {
-		if e.kind() != edgeRole && e.kind() != edgeTimed || a.stand(p, i) == nil {
+		if e.kind() != edgeRole && e.kind() != edgeTimed {
 			continue
 		}
 		for j, f := range q.edges {
-			if (f.kind() == edgeRole || f.kind() == edgeTimed) && a.s.stand(e) == a.s.stand(f) && a.stand(q, j) != nil {
+			if (f.kind() == edgeRole || f.kind() == edgeTimed) && a.s.stand(e) == a.s.stand(f) && a.exists(p, i) && a.exists(q, j) {
 				return true
 			}
 		}
@@ -263,8 +274,8 @@ func (a *asker) limit(p *person, name uint16, value string) (limited, within boo
 	}
 	for kind := 0; !limited && kind < 4; kind++ {
 		for i := -1; i < len(p.edges); i++ {
-			x := a.stand(p, i)
-			if x == nil || !x.limited {
+			x := a.entity(p, i)
+			if x == nil || !x.limited || !a.exists(p, i) {
 				continue
 			}
 			for _, h := range x.reach {

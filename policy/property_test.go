@@ -6,16 +6,35 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 	"pgregory.net/rapid"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
+
+// check runs a property a hundred times, or KLINKE_PROPERTY_ROUNDS times that.
+func check(t *testing.T, property func(*rapid.T)) {
+	t.Helper()
+	rounds := 1
+	if v := os.Getenv("KLINKE_PROPERTY_ROUNDS"); v != "" {
+		var err error
+		if rounds, err = strconv.Atoi(v); err != nil {
+			t.Fatalf("KLINKE_PROPERTY_ROUNDS: %v", err)
+		}
+	}
+	for range rounds {
+		rapid.Check(t, property)
+	}
+}
 
 func text(m proto.Message) string {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
@@ -34,7 +53,7 @@ type life struct {
 }
 
 func begin(t *rapid.T) *life {
-	l := &life{chooser: &chooser{t: t, scheduled: true}, models: map[string]*Model{}, now: monday}
+	l := &life{chooser: &chooser{t: t}, models: map[string]*Model{}, now: monday}
 	l.compile("m")
 	out, err := Apply(Empty(), l.models["m"].Factory(), l.stamp(monday))
 	if err != nil {
@@ -67,9 +86,8 @@ func (l *life) stamp(now time.Time) Stamp {
 	}}
 }
 
-// write applies a few changes; nil when they are refused.
-func (l *life) write() *Outcome {
-	var changes []*klinkev1.Change
+// changes draws what a write may bring.
+func (l *life) changes() (changes []*klinkev1.Change) {
 	if l.chance(20) {
 		name := fmt.Sprintf("m%d", len(l.models))
 		l.compile(name)
@@ -78,6 +96,18 @@ func (l *life) write() *Outcome {
 	for range 1 + l.below(4) {
 		changes = append(changes, l.change())
 	}
+	return changes
+}
+
+// write draws changes and applies them; nil when they are refused. What is drawn next is about them.
+func (l *life) write() *Outcome {
+	changes := l.changes()
+	out := l.apply(changes)
+	l.about(changes)
+	return out
+}
+
+func (l *life) apply(changes []*klinkev1.Change) *Outcome {
 	out, err := Apply(l.s, changes, l.stamp(l.now))
 	if err == nil {
 		return out
@@ -121,13 +151,13 @@ func decideAgreesWithExplain(t *rapid.T) {
 }
 
 // Decide agrees with Explain on every input.
-func TestDecideAgreesWithExplain(t *testing.T) { rapid.Check(t, decideAgreesWithExplain) }
+func TestDecideAgreesWithExplain(t *testing.T) { check(t, decideAgreesWithExplain) }
 
 func FuzzDecideAgreesWithExplain(f *testing.F) { f.Fuzz(rapid.MakeFuzz(decideAgreesWithExplain)) }
 
 // Before an answer's valid_until time alone changes nothing.
 func TestAnswersHoldAsLongAsTheySay(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	check(t, func(t *rapid.T) {
 		l := begin(t)
 		for range 6 {
 			if out := l.write(); out != nil {
@@ -172,32 +202,74 @@ func meets(f *klinkev1.Footprint, q *Question, reads []*klinkev1.Read) bool {
 	})
 }
 
+// askers are all that a tenant of these properties may know.
+var askers = []*klinkev1.QuestionSubject{{Type: "user", Id: "u0"}, {Type: "user", Id: "u1"}, {Type: "user", Id: "u2"}, {Type: "user", Id: "u3"}, {Type: "app", Id: "a0"}}
+
+// actions are all that can be asked about a type.
+func (l *life) actions(typ string) (out []*klinkev1.QuestionAction) {
+	t := &l.s.model.types[l.s.model.typeNo[typ]]
+	for _, name := range slices.Sorted(maps.Keys(t.actions)) {
+		out = append(out, &klinkev1.QuestionAction{Name: name})
+	}
+	if t.fields {
+		for _, field := range []string{"phone", "mail"} {
+			properties := &structpb.Struct{Fields: map[string]*structpb.Value{"field": structpb.NewStringValue(field)}}
+			out = append(out, &klinkev1.QuestionAction{Name: "read", Properties: properties}, &klinkev1.QuestionAction{Name: "write", Properties: properties})
+		}
+	}
+	return out
+}
+
+// questions ask for everybody whether he may do each thing to a few resources.
+func (l *life) questions() (out []*Question) {
+	for _, typ := range []string{"doc", "doc", "box"} {
+		about := l.questionAbout(typ)
+		for _, action := range l.actions(typ) {
+			for _, subject := range askers {
+				q := *about
+				q.Subject, q.Action = subject, action
+				out = append(out, &q)
+			}
+		}
+	}
+	return out
+}
+
+// decide answers a question with all that a holder of the answer keeps; it is not ok when it is no question.
+func (l *life) decide(s *Snapshot, r *Request, q *Question, now time.Time) (Decision, bool) {
+	if err := s.Prepare(r, q, s.Plan().Normalise); err != nil {
+		return Decision{}, false
+	}
+	return Decide(s, r, now), true
+}
+
 // An answer that survives a write's footprint is the one that is given after the write, unless the question is none any more
 // (it names a role or a site that is gone): then nobody is told that yes has become no.
 func TestFootprintsCoverWhatChanges(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	check(t, func(t *rapid.T) {
 		l := begin(t)
-		for range 8 {
-			var questions []*Question
-			for range 8 {
-				questions = append(questions, l.question())
-			}
-			out := l.write()
+		var r Request
+		for range 4 {
+			changes := l.changes()
+			out := l.apply(changes)
 			if out == nil {
 				continue
 			}
 			if len(out.Changes) == 0 && (out.Footprint != nil || out.Next != l.s) {
 				t.Fatal("an entry about nothing")
 			}
-			for _, q := range questions {
+			l.about(changes)
+			for _, q := range l.questions() {
 				now := l.moment()
-				was, _, ok := l.answer(l.s, q, now)
+				was, ok := l.decide(l.s, &r, q, now)
 				if !ok {
 					continue
 				}
-				is, _, ok := l.answer(out.Next, q, now)
-				if ok && !proto.Equal(was, is) && !meets(out.Footprint, q, was.GetContext().GetReads()) {
-					t.Fatalf("%v\nbefore: %v\nafter: %v\nchanges: %v\nfootprint: %v", q, was, is, out.Changes, out.Footprint)
+				reads := was.Context(l.s, &r, true).GetReads()
+				is, ok := l.decide(out.Next, &r, q, now)
+				if ok && was != is && !meets(out.Footprint, q, reads) {
+					t.Fatalf("%v\nbefore: %+v\nafter: %+v\nreads: %v\nchanges: %v\nfootprint: %v\n%s", q, was, is, reads, out.Changes, out.Footprint,
+						protojson.Format(l.s.model.source))
 				}
 			}
 			l.s = out.Next
@@ -207,7 +279,7 @@ func TestFootprintsCoverWhatChanges(t *testing.T) {
 
 // What an entry keeps makes the same tenant again, by replay from the one before and from a checkpoint.
 func TestReplayAndRestoreMakeTheSameTenant(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	check(t, func(t *rapid.T) {
 		l := begin(t)
 		for range 8 {
 			before := dump(l.s)
@@ -262,7 +334,7 @@ func TestReplayAndRestoreMakeTheSameTenant(t *testing.T) {
 
 // Active roles never give more than the unrestricted answer.
 func TestActiveRolesNeverGiveMore(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	check(t, func(t *rapid.T) {
 		l := begin(t)
 		for range 6 {
 			if out := l.write(); out != nil {

@@ -4,6 +4,9 @@ package policy
 import (
 	"maps"
 	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
@@ -49,6 +52,81 @@ func (g *chooser) beginning() []*klinkev1.Change {
 	return out
 }
 
+// about turns what is drawn next to what changes are about.
+func (g *chooser) about(changes []*klinkev1.Change) {
+	g.near = nearby{}
+	for _, c := range changes {
+		r := c.GetPut()
+		if r == nil {
+			r = c.GetDelete()
+		}
+		g.near.add(r)
+	}
+}
+
+func (n *nearby) holder(text string) {
+	kind, id, _ := strings.Cut(text, ":")
+	switch strings.TrimSuffix(kind, "+") {
+	case "user":
+		n.users = append(n.users, id)
+	case "group":
+		n.groups = append(n.groups, id)
+	case "department":
+		n.departments = append(n.departments, id)
+	case "role":
+		n.roles = append(n.roles, id)
+	}
+}
+
+func (n *nearby) moment(t *timestamppb.Timestamp) {
+	if t != nil {
+		n.moments = append(n.moments, t.AsTime())
+	}
+}
+
+func (n *nearby) add(r *klinkev1.Record) {
+	switch x := r.GetRecord().(type) {
+	case *klinkev1.Record_Subject:
+		if x.Subject.GetType() == klinkev1.SubjectType_SUBJECT_TYPE_USER {
+			n.users = append(n.users, x.Subject.GetId())
+		}
+	case *klinkev1.Record_GroupMember:
+		n.groups = append(n.groups, x.GroupMember.GetGroup())
+		n.holder(x.GroupMember.GetMember())
+	case *klinkev1.Record_Department:
+		n.departments = append(n.departments, x.Department.GetId())
+	case *klinkev1.Record_DepartmentMember:
+		n.departments = append(n.departments, x.DepartmentMember.GetDepartment())
+		n.holder(x.DepartmentMember.GetSubject())
+	case *klinkev1.Record_Role:
+		n.roles = append(n.roles, x.Role.GetId())
+	case *klinkev1.Record_RoleInclude:
+		n.roles = append(n.roles, x.RoleInclude.GetRole(), x.RoleInclude.GetIncluded())
+	case *klinkev1.Record_Cell:
+		n.roles = append(n.roles, x.Cell.GetRole())
+	case *klinkev1.Record_Assignment:
+		n.roles = append(n.roles, x.Assignment.GetRole())
+		n.holder(x.Assignment.GetHolder())
+		n.moment(x.Assignment.GetFrom())
+		n.moment(x.Assignment.GetUntil())
+	case *klinkev1.Record_ObjectGrant:
+		n.resources = append(n.resources, x.ObjectGrant.GetId())
+		n.holder(x.ObjectGrant.GetHolder())
+		n.moment(x.ObjectGrant.GetUntil())
+	case *klinkev1.Record_Ceiling:
+		n.holder(x.Ceiling.GetHolder())
+	case *klinkev1.Record_Limit:
+		n.holder(x.Limit.GetHolder())
+		if v := x.Limit.GetValue(); strings.HasPrefix(v, "g") {
+			n.groups = append(n.groups, v)
+		}
+	case *klinkev1.Record_ListedNumber:
+		n.numbers = append(n.numbers, x.ListedNumber.GetNumber())
+	case *klinkev1.Record_EmergencyNumber:
+		n.numbers = append(n.numbers, x.EmergencyNumber.GetNumber())
+	}
+}
+
 func (g *chooser) cell(role string) *klinkev1.Cell {
 	c := &klinkev1.Cell{Role: role, Level: g.level(), Permission: pick(g, "doc.do0", "doc.do1", "doc.*", "*.*", "box.do0", "box.do1", "box.*",
 		"doc.phone:read", "doc.phone:write", "doc.mail:write", "doc.*:read", "doc.*:write", "*.*:read", "*.*:write")}
@@ -67,9 +145,7 @@ func (g *chooser) assignment() *klinkev1.Assignment {
 	case 0:
 		a.When = g.cel("")
 	case 1:
-		if g.scheduled {
-			a.Schedule = pick(g, "office", "night")
-		}
+		a.Schedule = pick(g, "office", "night")
 	case 2:
 		a.From, a.Until = g.boundary(), g.boundary()
 	}

@@ -16,10 +16,22 @@ import (
 
 // chooser draws from a run's stream of choices.
 type chooser struct {
-	t *rapid.T
-	// scheduled allows hours on assignments; the plain account of effects cannot tell what these give.
-	scheduled bool
-	perms     []string // of the model so far, which rules may ask for without a circle
+	t     *rapid.T
+	perms []string // of the model so far, which rules may ask for without a circle
+	near  nearby
+}
+
+// nearby is what the latest changes were about. Whatever is drawn next leans to it, so that changes and questions meet.
+type nearby struct {
+	users, groups, departments, roles, resources, numbers []string
+	moments                                               []time.Time
+}
+
+func lean[T any](g *chooser, near []T, otherwise ...T) T {
+	if len(near) > 0 && g.chance(2) {
+		return pick(g, near...)
+	}
+	return pick(g, otherwise...)
 }
 
 // below is a number below n. The draws favour small ones, for the sake of shrinking; mixing makes all of them as likely.
@@ -37,16 +49,18 @@ func pick[T any](g *chooser, from ...T) T { return from[g.below(len(from))] }
 
 func (g *chooser) id(stem string, n int) string { return fmt.Sprintf("%s%d", stem, g.below(n)) }
 
-func (g *chooser) user() string       { return pick(g, "u0", "u1", "u2", "u3", "u0", "u1", "u2", "u3", "u4") }
-func (g *chooser) group() string      { return g.id("g", 4) }
-func (g *chooser) department() string { return g.id("d", 4) }
-func (g *chooser) role() string       { return g.id("r", 5) }
+func (g *chooser) user() string {
+	return lean(g, g.near.users, "u0", "u1", "u2", "u3", "u0", "u1", "u2", "u3", "u4")
+}
+func (g *chooser) group() string      { return lean(g, g.near.groups, "g0", "g1", "g2", "g3") }
+func (g *chooser) department() string { return lean(g, g.near.departments, "d0", "d1", "d2", "d3") }
+func (g *chooser) role() string       { return lean(g, g.near.roles, "r0", "r1", "r2", "r3", "r4") }
 func (g *chooser) resource() string {
-	return pick(g, "x0", "x1", "x2", "u0", "u1", "user:u1", "app:a0", "a0")
+	return lean(g, g.near.resources, "x0", "x1", "x2", "u0", "u1", "user:u1", "app:a0", "a0")
 }
 func (g *chooser) level() string { return pick(g, "own", "none", "team", "all") }
 func (g *chooser) number() string {
-	return pick(g, "+4930123456", "030 123456", "0900 1234567", "112", "110", "0112", "999", "12", "0176 12345678", "+1 202 555 0100", "what")
+	return lean(g, g.near.numbers, "+4930123456", "030 123456", "0900 1234567", "112", "110", "0112", "999", "12", "0176 12345678", "+1 202 555 0100", "what")
 }
 
 func (g *chooser) subject() string {
@@ -63,6 +77,9 @@ var monday = time.Date(2026, 1, 5, 7, 0, 0, 0, time.UTC)
 
 // moment is one of few, so that boundaries are hit exactly.
 func (g *chooser) moment() time.Time {
+	if n := len(g.near.moments); n > 0 && g.chance(3) {
+		return g.near.moments[g.below(n)]
+	}
 	return monday.Add(time.Duration(g.below(8))*30*time.Minute + time.Duration(g.below(3)-1))
 }
 
@@ -331,7 +348,7 @@ func (g *chooser) cel(typ string) string {
 	all := []string{
 		"subject.id == 'u1'", "context.mfa == true", "action.name == 'do0'", "resource.id == 'x1'", "subject.email == 'e0'",
 		"groups(subject.id).exists(g, g == 'g1')", "departments('u2').size() > 0", "'g0' in groups('user:u0')",
-		"now < timestamp('2026-01-05T08:00:00Z')", "actor.id == 'a0'", "groups(resource.owner).size() > 0",
+		"now < timestamp('2026-01-05T08:00:00Z')", "actor.id == 'a0'", "groups(resource.owner).size() > 0", "resource.nr == '+4930123456'",
 	}
 	if typ != "" {
 		all = append(all, "resource.owner == subject.id", "resource.mark == 'm0'", "'g2' in resource.teams")
@@ -390,11 +407,18 @@ func (g *chooser) question() *Question {
 		return &klinkev1.QuestionSubject{Type: "user", Id: g.user()}
 	}
 	typ := pick(g, "doc", "doc", "box")
-	q := &Question{Subject: subject(), Action: &klinkev1.QuestionAction{Name: pick(g, "do0", "do0", "do1", "do1", "do2")}, Resource: &klinkev1.QuestionResource{Type: typ, Id: g.resource()}}
+	q := g.questionAbout(typ)
+	q.Subject, q.Action = subject(), &klinkev1.QuestionAction{Name: pick(g, "do0", "do0", "do1", "do1", "do2")}
 	if typ == "doc" && g.chance(3) {
 		q.Action = &klinkev1.QuestionAction{Name: pick(g, "read", "write"),
 			Properties: &structpb.Struct{Fields: map[string]*structpb.Value{"field": structpb.NewStringValue(pick(g, "phone", "mail"))}}}
 	}
+	return q
+}
+
+// questionAbout is a question that still wants an asker and an action.
+func (g *chooser) questionAbout(typ string) *Question {
+	q := &Question{Resource: &klinkev1.QuestionResource{Type: typ, Id: g.resource()}}
 	if g.chance(6) {
 		q.Resource.Id = "*"
 	} else {

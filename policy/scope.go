@@ -20,6 +20,7 @@ func (a *asker) condition(c *condition) truth {
 // conditionOn evaluates a condition about a frame.
 func (a *asker) conditionOn(c *condition, q *frame) truth {
 	a.people = true
+	a.numbers = a.numbers || c.facts && a.s.model.numbers
 	if c.now {
 		a.expires(a.now) // the clock is read: the outcome holds for no time at all
 	}
@@ -147,7 +148,7 @@ func (d *directory) groups(id string) ([]string, error) {
 	}
 	var out []string
 	for i := -1; i < len(p.edges); i++ {
-		if x := a.stand(p, i); x != nil {
+		if x := a.entity(p, i); x != nil && a.exists(p, i) {
 			for _, h := range x.reach {
 				if h.kind() == holderGroup {
 					out = append(out, (*d.s.groups.get(h.number())).id)

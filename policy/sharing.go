@@ -62,7 +62,7 @@ func (a *asker) shared(t *test, q *frame) bool {
 			}
 			continue
 		}
-		e := a.stand(q.p, i)
+		e := a.entity(q.p, i)
 		if e == nil || !e.shared {
 			continue
 		}
@@ -72,7 +72,7 @@ func (a *asker) shared(t *test, q *frame) bool {
 				continue
 			}
 			for _, no := range b.sharing {
-				if x.gives(a.s.sharing.get(no)) {
+				if x.gives(a.s.sharing.get(no)) && a.exists(q.p, i) {
 					return true
 				}
 			}

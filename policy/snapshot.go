@@ -156,6 +156,9 @@ func (s *Snapshot) gives(x *entity, ownRole bool) given {
 	return x.given
 }
 
+// silent says whether an entity gives something through groups.
+func (x *entity) silent() bool { return x.alone.set != x.set || len(x.alone.timed) != len(x.timed) }
+
 type group struct {
 	entity
 	members []holder // other than subjects
