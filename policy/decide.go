@@ -230,9 +230,9 @@ func (d Decision) ValidUntil() time.Time {
 	return time.Unix(0, d.until).UTC()
 }
 
-// Context is the answer's context as it crosses the wire, without the revision.
-func (d Decision) Context(s *Snapshot, r *Request, withReads bool) *klinkev1.DecisionContext {
-	c := &klinkev1.DecisionContext{Reason: d.Reason, Level: d.Level, Relation: d.Relation, Missing: d.Missing, AboutType: r.aboutType}
+// Describe fills the answer's context, which is empty yet, as it crosses the wire, without the revision.
+func (d *Decision) Describe(c *klinkev1.DecisionContext, s *Snapshot, r *Request, withReads bool) {
+	c.Reason, c.Level, c.Relation, c.Missing, c.AboutType = d.Reason, d.Level, d.Relation, d.Missing, r.aboutType
 	if d.until != 0 {
 		c.ValidUntil = timestamppb.New(d.ValidUntil())
 	}
@@ -245,9 +245,9 @@ func (d Decision) Context(s *Snapshot, r *Request, withReads bool) *klinkev1.Dec
 		if withReads {
 			c.Reads = []*klinkev1.Read{{Kind: klinkev1.ReadKind_READ_KIND_SETTINGS}}
 		}
-		return c
+		return
 	}
-	for i := range r.typ.attrs {
+	for i := 0; d.unknown>>i != 0; i++ {
 		if d.unknown>>i&1 == 1 {
 			c.UnknownFacts = append(c.UnknownFacts, r.typ.attrs[i].name)
 		}
@@ -265,5 +265,4 @@ func (d Decision) Context(s *Snapshot, r *Request, withReads bool) *klinkev1.Dec
 			c.Reads = append(slices.Clone(c.Reads), &klinkev1.Read{Kind: people})
 		}
 	}
-	return c
 }

@@ -103,7 +103,9 @@ func (l *life) answer(s *Snapshot, q *Question, now time.Time) (*klinkev1.CheckR
 	if !slow.same(fast) {
 		l.t.Fatalf("Explain says %+v\nDecide says %+v\n%v\n%s\n%s", slow, fast, q, protojson.Format(e.root), protojson.Format(s.model.source))
 	}
-	return &klinkev1.CheckResponse{Decision: &fast.Allow, Context: fast.Context(s, &r, true)}, fast, true
+	told := &klinkev1.DecisionContext{}
+	fast.Describe(told, s, &r, true)
+	return &klinkev1.CheckResponse{Decision: &fast.Allow, Context: told}, fast, true
 }
 
 func decideAgreesWithExplain(t *rapid.T) {
