@@ -75,6 +75,12 @@ type record struct {
 	facts []fact
 }
 
+// Forget lets go of the question, whose texts may be parts of a long message, and of the snapshot. The request can be prepared again.
+func (r *Request) Forget() {
+	clear(r.facts[:cap(r.facts)])
+	*r = Request{reading: reading{facts: r.facts[:0], active: r.active[:0]}}
+}
+
 // Emergency is stage 0: it answers when the action declares a fact that is an emergency number at the subject's site, before
 // anything else is looked at. It tolerates any question.
 func (s *Snapshot) Emergency(q *Question) (Decision, bool) {

@@ -47,6 +47,7 @@ func (d *decisions) take() *asking {
 
 func (d *decisions) give(a *asking) {
 	a.question, a.plan = policy.Question{}, nil
+	a.request.Forget()
 	d.askings.Put(a)
 }
 
