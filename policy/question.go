@@ -81,6 +81,9 @@ func (r *Request) Forget() {
 	*r = Request{reading: reading{facts: r.facts[:0], active: r.active[:0]}}
 }
 
+// Emergency says whether stage 0 has settled the question.
+func (r *Request) Emergency() bool { return r.emergency }
+
 // Emergency is stage 0: it answers when the action declares a fact that is an emergency number at the subject's site, before
 // anything else is looked at. It tolerates any question.
 func (s *Snapshot) Emergency(q *Question) (Decision, bool) {
