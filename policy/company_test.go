@@ -116,5 +116,7 @@ func (c *company) ask(s *policy.Snapshot, text string) (bool, *klinkev1.Decision
 	if last := steps[len(steps)-1].GetText(); strings.HasPrefix(last, "the fast") {
 		c.tb.Errorf("%s: %s", text, last)
 	}
-	return d.Allow, d.Context(s, r, true)
+	told := &klinkev1.DecisionContext{}
+	d.Describe(told, s, r, true)
+	return d.Allow, told
 }

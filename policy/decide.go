@@ -225,7 +225,7 @@ func (a *asker) expires(nanos int64) {
 var emergencyAdvice = [...]string{"notify_emergency", "do_not_withhold_number"}
 
 // ValidUntil is the earliest moment at which time alone could change the answer; zero for never.
-func (d Decision) ValidUntil() time.Time {
+func (d *Decision) ValidUntil() time.Time {
 	if d.until == 0 {
 		return time.Time{}
 	}
@@ -233,7 +233,7 @@ func (d Decision) ValidUntil() time.Time {
 }
 
 // reads adds, to what the model's tests read, what conditions of the tenant's roles and assignments may have read.
-func (d Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
+func (d *Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
 	out := slices.Clip(byModel)
 	add := func(kind klinkev1.ReadKind, name string) {
 		if !slices.ContainsFunc(byModel, func(r *klinkev1.Read) bool { return r.GetKind() == kind && r.GetName() == name }) {
@@ -250,9 +250,9 @@ func (d Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
 	return out
 }
 
-// Context is the answer's context as it crosses the wire, without the revision.
-func (d Decision) Context(s *Snapshot, r *Request, withReads bool) *klinkev1.DecisionContext {
-	c := &klinkev1.DecisionContext{Reason: d.Reason, Level: d.Level, Relation: d.Relation, Missing: d.Missing, AboutType: r.aboutType}
+// Describe fills the answer's context, which is empty yet, as it crosses the wire, without the revision.
+func (d *Decision) Describe(c *klinkev1.DecisionContext, s *Snapshot, r *Request, withReads bool) {
+	c.Reason, c.Level, c.Relation, c.Missing, c.AboutType = d.Reason, d.Level, d.Relation, d.Missing, r.aboutType
 	if d.until != 0 {
 		c.ValidUntil = timestamppb.New(d.ValidUntil())
 	}
@@ -265,9 +265,9 @@ func (d Decision) Context(s *Snapshot, r *Request, withReads bool) *klinkev1.Dec
 		if withReads {
 			c.Reads = []*klinkev1.Read{{Kind: klinkev1.ReadKind_READ_KIND_SETTINGS}}
 		}
-		return c
+		return
 	}
-	for i := range r.typ.attrs {
+	for i := 0; d.unknown>>i != 0; i++ {
 		if d.unknown>>i&1 == 1 {
 			c.UnknownFacts = append(c.UnknownFacts, r.typ.attrs[i].name)
 		}
@@ -281,5 +281,4 @@ func (d Decision) Context(s *Snapshot, r *Request, withReads bool) *klinkev1.Dec
 	if withReads {
 		c.Reads = d.reads(x.rule.reads)
 	}
-	return c
 }

@@ -15,14 +15,14 @@ func Explain(s *Snapshot, r *Request, now time.Time) (Decision, []*klinkev1.Step
 	e := &explainer{s: s, r: r, now: now, root: &klinkev1.Step{}}
 	e.at = e.root
 	slow, fast := e.answer(), Decide(s, r, now)
-	if !slow.same(fast) {
+	if !slow.same(&fast) {
 		e.sayf("the fast decision differs (%s): this is an error of the program, please report it", fast.Reason)
 	}
 	return fast, e.root.GetSteps()
 }
 
 // same says whether two decisions agree in all that explains them.
-func (d Decision) same(o Decision) bool {
+func (d *Decision) same(o *Decision) bool {
 	return d.Allow == o.Allow && d.Reason == o.Reason && d.Level == o.Level && d.Relation == o.Relation && d.Missing == o.Missing &&
 		d.unknown == o.unknown && d.obligations == o.obligations
 }

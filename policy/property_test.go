@@ -130,10 +130,12 @@ func (l *life) answer(s *Snapshot, q *Question, now time.Time) (*klinkev1.CheckR
 	e := &explainer{s: s, r: &r, now: now, root: &klinkev1.Step{}}
 	e.at = e.root
 	slow, fast := e.answer(), Decide(s, &r, now)
-	if !slow.same(fast) {
+	if !slow.same(&fast) {
 		l.t.Fatalf("Explain says %+v\nDecide says %+v\n%v\n%s\n%s", slow, fast, q, protojson.Format(e.root), protojson.Format(s.model.source))
 	}
-	return &klinkev1.CheckResponse{Decision: &fast.Allow, Context: fast.Context(s, &r, true)}, fast, true
+	told := &klinkev1.DecisionContext{}
+	fast.Describe(told, s, &r, true)
+	return &klinkev1.CheckResponse{Decision: &fast.Allow, Context: told}, fast, true
 }
 
 func decideAgreesWithExplain(t *rapid.T) {
@@ -265,7 +267,9 @@ func TestFootprintsCoverWhatChanges(t *testing.T) {
 				if !ok {
 					continue
 				}
-				reads := was.Context(l.s, &r, true).GetReads()
+				told := &klinkev1.DecisionContext{}
+				was.Describe(told, l.s, &r, true)
+				reads := told.GetReads()
 				is, ok := l.decide(out.Next, &r, q, now)
 				if ok && was != is && !meets(out.Footprint, q, reads) {
 					t.Fatalf("%v\nbefore: %+v\nafter: %+v\nreads: %v\nchanges: %v\nfootprint: %v\n%s", q, was, is, reads, out.Changes, out.Footprint,

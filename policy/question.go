@@ -25,6 +25,12 @@ type Question struct {
 // Request is a question that Prepare has read for one snapshot: names resolved, facts in their places. It belongs to one
 // goroutine at a time, also while it is decided, and can be prepared and decided again.
 type Request struct {
+	reading
+	scratch asker // which Decide makes ready itself: clearing it costs as much as the rest of Prepare
+}
+
+// reading is what Prepare has read.
+type reading struct {
 	subject, actor who
 	acts           bool
 	perm           perm
@@ -38,7 +44,6 @@ type Request struct {
 	restricted     bool
 	emergency      bool
 	emergencyDeny  bool
-	scratch        asker
 }
 
 // fact is one attribute's value.
@@ -70,23 +75,47 @@ type record struct {
 	facts []fact
 }
 
+// Forget lets go of the question, whose texts may be parts of a long message, and of the snapshot. The request can be prepared again.
+func (r *Request) Forget() {
+	clear(r.facts[:cap(r.facts)])
+	*r = Request{reading: reading{facts: r.facts[:0], active: r.active[:0]}}
+}
+
+// Emergency says whether stage 0 has settled the question.
+func (r *Request) Emergency() bool { return r.emergency }
+
 // Emergency is stage 0: it answers when the action declares a fact that is an emergency number at the subject's site, before
 // anything else is looked at. It tolerates any question.
 func (s *Snapshot) Emergency(q *Question) (Decision, bool) {
-	if s.model == nil {
+	t, p, known := s.asked(q)
+	if !known {
 		return Decision{}, false
+	}
+	return s.emergency(q, t, p)
+}
+
+// asked is the type that a question is about, nil for one that the model does not have, and the permission of its action;
+// known says that there is one.
+func (s *Snapshot) asked(q *Question) (t *resourceType, p perm, known bool) {
+	if s.model == nil {
+		return nil, 0, false
 	}
 	no, ok := s.model.typeNo[q.Resource.GetType()]
 	if !ok {
-		return Decision{}, false
+		return nil, 0, false
 	}
-	t := &s.model.types[no]
-	p, ok := t.actions[q.Action.GetName()]
-	if !ok {
+	t = &s.model.types[no]
+	p, known = t.actions[q.Action.GetName()]
+	return t, p, known
+}
+
+func (s *Snapshot) emergency(q *Question, t *resourceType, p perm) (Decision, bool) {
+	declared := s.model.perms[p].rule.emergency
+	if len(declared) == 0 {
 		return Decision{}, false
 	}
 	fields := q.Resource.GetProperties().GetFields()
-	for _, e := range s.model.perms[p].rule.emergency {
+	for _, e := range declared {
 		raw, ok := fields[t.attrs[e.attr].name].GetKind().(*structpb.Value_StringValue)
 		if ok && s.plan.Emergency(siteOfFacts(t, fields), raw.StringValue) {
 			return Decision{Allow: !e.deny, Reason: klinkev1.Reason_REASON_EMERGENCY}, true
@@ -109,10 +138,13 @@ func siteOfFacts(t *resourceType, fields map[string]*structpb.Value) string {
 // are put into their canonical form by normalise, which is this snapshot's Plan().Normalise or a cache in front of it.
 func (s *Snapshot) Prepare(into *Request, q *Question, normalise func(site, raw string) dial.Number) error {
 	r := into
-	*r = Request{facts: r.facts[:0], active: r.active[:0]}
-	if d, ok := s.Emergency(q); ok {
-		r.emergency, r.emergencyDeny = true, !d.Allow
-		return nil
+	r.reading = reading{facts: r.facts[:0], active: r.active[:0]}
+	t, p, known := s.asked(q)
+	if known {
+		if d, ok := s.emergency(q, t, p); ok {
+			r.emergency, r.emergencyDeny = true, !d.Allow
+			return nil
+		}
 	}
 	var err error
 	if r.subject, err = questionSubject("subject", q.Subject); err != nil {
@@ -127,7 +159,7 @@ func (s *Snapshot) Prepare(into *Request, q *Question, normalise func(site, raw 
 			return Errorf(Invalid, "actor.type", "only an app acts for somebody")
 		}
 	}
-	if err := s.permissionOf(r, q); err != nil {
+	if err := s.permissionOf(r, q, t, p, known); err != nil {
 		return err
 	}
 	if err := s.resourceOf(r, q, normalise); err != nil {
@@ -156,8 +188,8 @@ func questionSubject(field string, x *klinkev1.QuestionSubject) (who, error) {
 	if x == nil {
 		return who{}, Errorf(Invalid, field, "missing")
 	}
-	if err := checkField(field+".id", x.GetId()); err != nil {
-		return who{}, err
+	if err := CheckID(x.GetId()); err != nil {
+		return who{}, Errorf(Invalid, field+".id", "%v", err)
 	}
 	switch x.GetType() {
 	case "user":
@@ -168,18 +200,18 @@ func questionSubject(field string, x *klinkev1.QuestionSubject) (who, error) {
 	return who{}, Errorf(Invalid, field+".type", "%q is neither user nor app", x.GetType())
 }
 
-func (s *Snapshot) permissionOf(r *Request, q *Question) error {
+// permissionOf checks what asked found.
+func (s *Snapshot) permissionOf(r *Request, q *Question, t *resourceType, p perm, known bool) error {
 	if q.Action == nil {
 		return Errorf(Invalid, "action", "missing")
 	}
 	if q.Resource == nil {
 		return Errorf(Invalid, "resource", "missing")
 	}
-	no, ok := s.model.typeNo[q.Resource.GetType()]
-	if !ok {
+	if t == nil {
 		return Errorf(Invalid, "resource.type", "the model has no type %q", q.Resource.GetType())
 	}
-	r.typ = &s.model.types[no]
+	r.typ = t
 	for name, v := range q.Action.GetProperties().GetFields() {
 		if name != "field" {
 			return Errorf(Invalid, "action.properties."+name, "the only property of an action is `field`")
@@ -207,8 +239,7 @@ func (s *Snapshot) permissionOf(r *Request, q *Question) error {
 		}
 		return nil
 	}
-	p, ok := r.typ.actions[q.Action.GetName()]
-	if !ok {
+	if !known {
 		return Errorf(Invalid, "action.name", "type %q has no action %q", r.typ.name, q.Action.GetName())
 	}
 	r.perm = p

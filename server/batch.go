@@ -41,15 +41,11 @@ func (d *decisions) BatchCheck(ctx context.Context, in *klinkev1.BatchCheckReque
 			return nil, ctx.Err()
 		}
 		a.question = question(in, item)
-		decision, settled := a.emergency(s)
-		if !settled {
-			err := prepareItem(a, s, item)
-			if err != nil {
-				out.Evaluations[i] = d.failed(ctx, err, i, item, s)
-				continue
-			}
-			decision = policy.Decide(s.Snapshot, &a.request, now)
+		if err := prepareItem(a, s, item); err != nil {
+			out.Evaluations[i] = d.failed(ctx, err, i, item, s)
+			continue
 		}
+		decision := policy.Decide(s.Snapshot, &a.request, now)
 		out.Evaluations[i] = a.fill(&answers[i], s, decision, in.GetWithReads())
 	}
 	if err := fits(out); err != nil {
@@ -137,14 +133,23 @@ func question(in *klinkev1.BatchCheckRequest, item *klinkev1.BatchItem) policy.Q
 	return q
 }
 
+// prepareItem is stages 0 and 1 of an item: what stage 0 settles, nothing refuses.
 func prepareItem(a *asking, s *live.State, item *klinkev1.BatchItem) error {
+	a.plan = s.Snapshot.Plan()
+	failure := s.Snapshot.Prepare(&a.request, &a.question, a.normalise)
+	if a.request.Emergency() {
+		return nil
+	}
 	if item == nil {
 		return policy.Errorf(policy.Invalid, "", "the item is missing")
 	}
 	if err := noUnknown(item.ProtoReflect(), ""); err != nil {
 		return err
 	}
-	return a.prepare(s)
+	if err := strictQuestion(&a.question); err != nil {
+		return err
+	}
+	return failure
 }
 
 // failed is the answer to an item that could not be decided.

@@ -68,6 +68,8 @@ func batchOf50(t testing.TB) *klinkev1.BatchCheckRequest {
 	return batch
 }
 
+// BenchmarkWire reports calls a second of klinke, each server's median and 99th percentile, and how the rates relate: the
+// median over the rounds.
 func BenchmarkWire(b *testing.B) {
 	h := world(b)
 	check, batch := listen(b, "anna", "anna"), batchOf50(b)
@@ -101,45 +103,67 @@ func BenchmarkWire(b *testing.B) {
 		{"check/in_flight=64", 64, one},
 		{"check/in_flight=1", 1, one},
 		{"batch50/in_flight=16", 16, fifty},
+		{"batch50/in_flight=1", 1, fifty},
 	} {
-		b.Run(c.name, func(b *testing.B) {
-			const rounds = 9
-			var rates [3][]float64
-			for range rounds {
-				for i, client := range clients {
-					rates[i] = append(rates[i], rate(b, max(1, b.N/rounds), c.inFlight, func() error { return c.call(client) }))
-				}
-			}
-			var ba, cb []float64
-			for i := range rounds {
-				ba = append(ba, rates[1][i]/rates[0][i])
-				cb = append(cb, rates[2][i]/rates[1][i])
-			}
-			b.ReportMetric(median(rates[2]), "calls/s")
-			b.ReportMetric(median(ba), "b/a")
-			b.ReportMetric(median(cb), "c/b")
-		})
+		b.Run(c.name, func(b *testing.B) { benchWire(b, clients, c.inFlight, c.call) })
 	}
 }
 
-// rate is how many calls a second so many callers make.
-func rate(b *testing.B, calls, inFlight int, call func() error) float64 {
+// benchWire makes b.N calls, at least a few, of each server, in rounds of a fraction of a second.
+func benchWire(b *testing.B, clients []klinkev1.DecisionServiceClient, inFlight int, call func(klinkev1.DecisionServiceClient) error) {
+	const rounds = 31
+	calls := max(2*inFlight, b.N/rounds)
+	var rates [3][]float64
+	var times [3][]time.Duration
+	for round := range rounds {
+		for turn := range clients {
+			i := (turn + round) % len(clients)
+			took, rate := calling(b, calls, inFlight, func() error { return call(clients[i]) })
+			times[i], rates[i] = append(times[i], took...), append(rates[i], rate)
+		}
+	}
+	var ba, cb []float64
+	for i := range rounds {
+		ba = append(ba, rates[1][i]/rates[0][i])
+		cb = append(cb, rates[2][i]/rates[1][i])
+	}
+	b.ReportMetric(0, "ns/op") // of three calls of different servers: it says nothing
+	b.ReportMetric(median(rates[2]), "calls/s")
+	b.ReportMetric(median(ba), "b/a")
+	b.ReportMetric(median(cb), "c/b")
+	for i, name := range []string{"a", "b", "c"} {
+		slices.Sort(times[i])
+		b.ReportMetric(micros(times[i], 50), name+"-p50-µs")
+		b.ReportMetric(micros(times[i], 99), name+"-p99-µs")
+	}
+}
+
+// micros is a percentile of sorted times.
+func micros(sorted []time.Duration, percent int) float64 {
+	return float64(sorted[len(sorted)*percent/100].Nanoseconds()) / 1e3
+}
+
+// calling has so many callers make calls, and returns how long each call took and how many were made in a second.
+func calling(b *testing.B, calls, inFlight int, call func() error) (took []time.Duration, rate float64) {
 	b.Helper()
+	took = make([]time.Duration, calls)
 	var n atomic.Int64
 	var all sync.WaitGroup
 	begun := time.Now()
 	for range inFlight {
 		all.Go(func() {
-			for n.Add(1) <= int64(calls) {
+			for i := n.Add(1); i <= int64(calls); i = n.Add(1) {
+				begun := time.Now()
 				if err := call(); err != nil {
 					b.Error(err)
 					return
 				}
+				took[i-1] = time.Since(begun)
 			}
 		})
 	}
 	all.Wait()
-	return float64(calls) / time.Since(begun).Seconds()
+	return took, float64(calls) / time.Since(begun).Seconds()
 }
 
 func median(x []float64) float64 {

@@ -47,6 +47,7 @@ func (d *decisions) take() *asking {
 
 func (d *decisions) give(a *asking) {
 	a.question, a.plan = policy.Question{}, nil
+	a.request.Forget()
 	d.askings.Put(a)
 }
 
@@ -75,6 +76,7 @@ func (a *asking) prepare(s *live.State) error {
 // checked is a response in one piece.
 type checked struct {
 	response klinkev1.CheckResponse
+	context  klinkev1.DecisionContext
 	decision bool
 }
 
@@ -87,8 +89,9 @@ func (a *asking) answer(s *live.State, decision policy.Decision, withReads bool)
 func (a *asking) fill(c *checked, s *live.State, decision policy.Decision, withReads bool) *klinkev1.CheckResponse {
 	c.decision = decision.Allow
 	c.response.Decision = &c.decision
-	c.response.Context = decision.Context(s.Snapshot, &a.request, withReads)
-	c.response.Context.Revision = s.Revision
+	c.response.Context = &c.context
+	decision.Describe(&c.context, s.Snapshot, &a.request, withReads)
+	c.context.Revision = s.Revision
 	return &c.response
 }
 

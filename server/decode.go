@@ -25,6 +25,15 @@ const unreadable = 0
 
 // Unmarshal implements encoding.CodecV2.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	switch v.(type) {
+	case *klinkev1.CheckRequest, *klinkev1.BatchCheckRequest:
+		raw := data.MaterializeToBuffer(mem.DefaultBufferPool())
+		done := readPlain(raw.ReadOnlyData(), v)
+		raw.Free()
+		if done {
+			return nil
+		}
+	}
 	err := c.CodecV2.Unmarshal(data, v)
 	m, ok := v.(proto.Message)
 	if err == nil || !ok || m.ProtoReflect().Descriptor().ParentFile().Package() != klinkev1.File_klinke_v1_decision_proto.Package() {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 
 	"github.com/klinke-authz/klinke/policy/dial"
@@ -54,7 +55,8 @@ func (n *numbers) normalise(plan *dial.Plan, site, raw string) dial.Number {
 	if ok {
 		return number
 	}
-	number = plan.Normalise(site, raw)
+	key.site, key.raw = strings.Clone(site), strings.Clone(raw) // they may be parts of a long message
+	number = plan.Normalise(key.site, key.raw)
 	s.mu.Lock()
 	s.put(key, number)
 	s.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -173,8 +174,8 @@ func (ts *Tenants) slot(id string) (*tenant, error) {
 		return nil, errClosed()
 	}
 	if t = ts.slots[id]; t == nil {
-		t = newTenant(ts, id)
-		ts.slots[id] = t
+		t = newTenant(ts, strings.Clone(id)) // the caller's may be a part of a long message
+		ts.slots[t.id] = t
 		ts.owned.Go(func() { ts.load(t) })
 	}
 	return t, nil
