@@ -192,6 +192,8 @@ func (d *draft) put(r *klinkev1.Record) (bool, error) {
 		return in("emergency_number", d.putEmergencyNumber, x.EmergencyNumber)
 	case *klinkev1.Record_SharingRule:
 		return in("sharing_rule", d.putSharingRule, x.SharingRule)
+	case *klinkev1.Record_ServiceClass:
+		return in("service_class", d.putServiceClass, x.ServiceClass)
 	}
 	return false, Errorf(Invalid, "", "a kind of record that this version does not know")
 }
@@ -237,6 +239,8 @@ func (d *draft) delete(r *klinkev1.Record) (bool, error) {
 		return in("emergency_number", d.deleteEmergencyNumber, x.EmergencyNumber)
 	case *klinkev1.Record_SharingRule:
 		return in("sharing_rule", d.deleteSharingRule, x.SharingRule)
+	case *klinkev1.Record_ServiceClass:
+		return in("service_class", d.deleteServiceClass, x.ServiceClass)
 	}
 	return false, Errorf(Invalid, "", "a kind of record that this version does not know")
 }

@@ -57,8 +57,7 @@ func (a *asker) test(t *test, q *frame) bool {
 		f := a.fact(q, t.attr)
 		return f.state == factPresent && a.s.lists[t.no].contains(f.text)
 	case testNumberClass:
-		f := a.fact(q, t.attr)
-		return f.state == factPresent && !f.special && f.number > 0 && t.mask>>f.number&1 == 1
+		return a.numberClass(t, q)
 	case testSetting:
 		v := a.s.setting(t.no, q.typ.no, q.field)
 		if t.least {

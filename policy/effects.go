@@ -207,13 +207,14 @@ func (g *gains) compare(before, after standing, about func(*gain)) {
 		return
 	}
 	all := len(d.s.model.perms) + len(d.s.fields)
+	named := all - (len(d.s.fields) - len(d.old.fields)) // from here on fields that had no name before
 	for i := 0; i < all; i += cellPage {
 		a, b := before.page(i/cellPage), after.page(i/cellPage)
-		if both && a == b {
+		if both && a == b && i+cellPage <= named {
 			continue
 		}
 		for j := range min(cellPage, all-i) {
-			if both && (a == nil || a[j] == 0) && (b == nil || b[j] == 0) {
+			if both && i+j < named && (a == nil || a[j] == 0) && (b == nil || b[j] == 0) {
 				continue // silent before and after
 			}
 			g.permission(perm(i+j), before, after, about)

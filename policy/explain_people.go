@@ -109,25 +109,7 @@ func (e *explainer) reaches(p *actorOf, h holder) bool {
 }
 
 // holders visits every holder to which something is given.
-func (e *explainer) holders(visit func(h holder, b *bag)) {
-	try := func(h holder) {
-		if b := e.s.bagOf(h); b != nil {
-			visit(h, b)
-		}
-	}
-	try(holderEverybody)
-	for n := range e.s.groups.len() {
-		try(holderGroup | holder(n))
-	}
-	for n := range e.s.roles.len() {
-		try(holderRole | holder(n))
-		try(holderRoleBelow | holder(n))
-	}
-	for n := range e.s.departments.len() {
-		try(holderDepartment | holder(n))
-		try(holderDepartmentBelow | holder(n))
-	}
-}
+func (e *explainer) holders(visit func(h holder, b *bag)) { e.s.bags(visit) }
 
 // held lists the roles given to a person by any route, before inclusion; not certain when a condition failed.
 func (e *explainer) held(p *actorOf) (roles []uint32, certain bool) {

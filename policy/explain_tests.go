@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
@@ -81,7 +82,7 @@ func (e *explainer) test(t *test, q frameOf) bool {
 	case testListed:
 		return e.listed(t.no, f.text)
 	case testNumberClass:
-		return !f.special && f.number != 0 && t.mask&(1<<f.number) != 0
+		return e.numberClass(t, q, f)
 	}
 	return e.about(t, q, f)
 }
@@ -163,6 +164,41 @@ func (e *explainer) fact(q frameOf, at attr) fact {
 func (e *explainer) inGroup(p *actorOf, id string) bool {
 	n := e.s.groupNo.get(0, id)
 	return n != nil && e.reaches(p, holderGroup|holder(*n))
+}
+
+// numberClass asks each class that the person has for the purpose, or the default or fixed one.
+func (e *explainer) numberClass(t *test, q frameOf, f fact) bool {
+	names := []string{t.class}
+	if t.limit {
+		if own := e.limit(q.p, t.no); own != nil {
+			names = own
+		}
+	}
+	return !f.special && slices.ContainsFunc(names, func(name string) bool {
+		k := e.s.services[name]
+		if k == nil {
+			return false // the empty name: no class at all
+		}
+		best, allow := "", false
+		for _, p := range k.source.GetPrefixes() {
+			if strings.HasPrefix(f.text, p.GetPrefix()) && len(p.GetPrefix()) > len(best) {
+				best, allow = p.GetPrefix(), !p.GetDeny()
+			}
+		}
+		switch {
+		case best != "":
+			e.sayf("class %s decides by the prefix %s: %t", name, best, allow)
+			return allow
+		case f.number == 0 || !slices.Contains(k.source.GetTypes(), f.number):
+			e.sayf("class %s does not admit this type", name)
+			return false
+		case k.hours[f.number] != nil && !e.during(k.hours[f.number]):
+			e.sayf("class %s does not admit this type at this hour", name)
+			return false
+		}
+		e.sayf("class %s admits this type", name)
+		return true
+	})
 }
 
 // carries combines what each role that is assigned to a group itself says, with all that it includes.

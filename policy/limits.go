@@ -14,6 +14,8 @@ const (
 	MaxAssignments      = 1_000_000
 	MaxConditional      = 16 // conditional assignments that reach one user
 	MaxSharingRules     = 10_000
+	MaxServiceClasses   = 1_024 // the model's included
+	MaxClassPrefixes    = 1_000
 	MaxNumbersInList    = 5_000_000
 	MaxFacts            = 64
 	MaxFactBytes        = 4 << 10

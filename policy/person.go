@@ -262,13 +262,24 @@ func (a *asker) department(member, of *person) bool {
 	return false
 }
 
-// limit says whether a person has a limit of a name, and whether a value is in it: that of the most specific kind of holder
-// that reaches him and has one, all of that kind together.
+// limit says whether a person has a limit of a name, and whether a value is in it.
 func (a *asker) limit(p *person, name uint16, value string) (limited, within bool) {
+	limited = a.limits(p, name, func(v string) bool {
+		within = v == value && value != ""
+		return !within
+	})
+	return limited, within
+}
+
+// limits visits the values of a person's limit, until told to stop: those of the most specific kind of holder that reaches him
+// and has some, all of that kind together. It says whether he has any.
+func (a *asker) limits(p *person, name uint16, visit func(value string) bool) (limited bool) {
 	for _, e := range p.edges {
 		if e.kind() == edgeLimit {
 			if l := a.s.limits.get(e.number()); l.name == name {
-				limited, within = true, within || l.value == value && value != ""
+				if limited = true; !visit(l.value) {
+					return true
+				}
 			}
 		}
 	}
@@ -279,20 +290,22 @@ func (a *asker) limit(p *person, name uint16, value string) (limited, within boo
 				continue
 			}
 			for _, h := range x.reach {
-				if specific(h) != kind {
+				b := a.s.bagOf(h)
+				if specific(h) != kind || b == nil {
 					continue
 				}
-				if b := a.s.bagOf(h); b != nil {
-					for _, l := range b.limits {
-						if l.name == name {
-							limited, within = true, within || l.value == value && value != ""
-						}
+				for _, l := range b.limits {
+					if l.name != name {
+						continue
+					}
+					if limited = true; !visit(l.value) {
+						return true
 					}
 				}
 			}
 		}
 	}
-	return limited, within
+	return limited
 }
 
 // specific ranks kinds of holders, the most specific first; subjects come before all of them.

@@ -28,6 +28,8 @@ func limits() map[string]uint64 {
 		"object_grants":         policy.MaxObjectGrants,
 		"ceilings":              policy.MaxCeilings,
 		"limit_values":          policy.MaxLimitValues,
+		"service_classes":       policy.MaxServiceClasses,
+		"class_prefixes":        policy.MaxClassPrefixes,
 		"sharing_rules":         policy.MaxSharingRules,
 		"numbers_in_list":       policy.MaxNumbersInList,
 		"sites":                 policy.MaxSites,
