@@ -36,9 +36,7 @@ func (d *draft) putSubject(x *klinkev1.Subject) (bool, error) {
 		if !ok {
 			return false, Errorf(Invalid, "flags", "the model declares no flag %q", f)
 		}
-		if flags = append(flags, edgeFlag|edge(no)); len(flags) > 33 {
-			return false, Errorf(TooLarge, "flags", "at most 32 flags")
-		}
+		flags = append(flags, edgeFlag|edge(no))
 	}
 	slices.Sort(flags)
 	if len(slices.Compact(slices.Clone(flags))) != len(flags) {

@@ -352,7 +352,7 @@ func (w *checkpointer) numbers() {
 // Restorer builds a snapshot from the chunks of a checkpoint, in their order. It is used by one goroutine.
 type Restorer struct {
 	d       *draft
-	flags   []uint32 // by the checkpoint's number, as the model in use numbers them
+	flags   []string // by the checkpoint's number
 	classes []uint32 // likewise, each holding one reference for the restorer
 	placed  []uint32 // how many subjects came for each of them
 	edges   []edge   // scratch
