@@ -138,7 +138,7 @@ func (d *draft) editEdges(w who, edit func([]edge) []edge) {
 // intern counts a subject in the class of its edges and remembers when that is new.
 func (d *draft) intern(edges []edge) uint32 {
 	n, fresh := d.s.classes.intern(d.b, edges)
-	if fresh {
+	if fresh && !d.whole {
 		d.fresh[n] = struct{}{}
 	}
 	return n

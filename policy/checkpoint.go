@@ -360,7 +360,13 @@ type Restorer struct {
 
 // NewRestorer restores under the models that a function finds.
 func NewRestorer(models func(name string, version uint32) (*Model, error)) *Restorer {
-	return &Restorer{d: newDraft(Empty(), Stamp{Now: epoch, Models: models, Replay: true})}
+	return restorer(newDraft(Empty(), Stamp{Now: epoch, Models: models, Replay: true}))
+}
+
+// restorer builds a tenant in an empty draft.
+func restorer(d *draft) *Restorer {
+	d.whole = true
+	return &Restorer{d: d}
 }
 
 var errCheckpoint = errors.New("the checkpoint is damaged")
@@ -401,5 +407,6 @@ func (r *Restorer) Snapshot() (*Snapshot, error) {
 // finish takes the restorer itself out of the classes and derives the rest.
 func (r *Restorer) finish() error {
 	r.settle()
+	r.d.s.classes.marks = nil
 	return r.d.finish()
 }
