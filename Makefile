@@ -80,8 +80,9 @@ benchcmp: $(BIN)/benchstat ## Compare the benchmarks with those of REF in interl
 	scripts/benchcmp.sh '$(REF)' '$(COUNT)' '$(BENCH)' '$(PKG)' $(BIN)/benchstat
 
 .PHONY: nightly
-nightly: ## What is too long for every push: ROUNDS kills of a writing server, long fuzzing, the tests ten times over.
+nightly: ## What is too long for every push: ROUNDS kills of a writing server and rounds of the law's properties, long fuzzing, the tests ten times over.
 	KLINKE_CRASH_ROUNDS='$(ROUNDS)' go test -race -shuffle=on -count=1 -timeout 60m ./...
+	KLINKE_PROPERTY_ROUNDS='$(ROUNDS)' go test -count=1 -timeout 120m ./policy
 	go test -race -shuffle=on -count=10 -timeout 60m ./...
 	$(MAKE) fuzz FUZZTIME=10m
 
