@@ -80,8 +80,9 @@ benchcmp: $(BIN)/benchstat ## Compare the benchmarks with those of REF in interl
 	scripts/benchcmp.sh '$(REF)' '$(COUNT)' '$(BENCH)' '$(PKG)' $(BIN)/benchstat
 
 .PHONY: nightly
-nightly: ## What is too long for every push: ROUNDS kills of a writing server, every question about the real roles, long fuzzing, the tests ten times over.
+nightly: ## What is too long for every push: ROUNDS kills of a writing server and rounds of the law's properties, all questions about the real roles, long fuzzing.
 	KLINKE_CRASH_ROUNDS='$(ROUNDS)' KLINKE_RBAC_WHOLE=true scripts/unproved.sh go test -race -shuffle=on -count=1 -timeout 60m ./...
+	KLINKE_PROPERTY_ROUNDS='$(ROUNDS)' go test -count=1 -timeout 120m ./policy
 	go test -race -shuffle=on -count=10 -timeout 60m ./...
 	$(MAKE) fuzz FUZZTIME=10m
 

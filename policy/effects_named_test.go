@@ -105,6 +105,28 @@ func TestEffectsOfEachChange(t *testing.T) {
 	}
 }
 
+// A role that speaks of thousands of permissions does not make an entry that nobody can carry: once its names are a mebibyte,
+// the effects that follow only count.
+func TestEffectsAreNotAllNamed(t *testing.T) {
+	var model strings.Builder
+	model.WriteString("model: broad\ncombine: highest\nlevels: {s: {none: [], any: any}}\nroles: {all: {grants: [\"*.*@any\"]}}\ntypes:\n  doc:\n    actions:\n")
+	for i := range 300 {
+		fmt.Fprintf(&model, "      do%03d: {level: s}\n", i)
+	}
+	x := newCompany(t, model.String(), "groups: {team: {}}")
+	x.must(crowd(policy.MaxFootprint))
+	const each = policy.MaxFootprint * len("user:u0000")
+	effects := x.must("assignments: [{role: all, to: group:team}]").Effects
+	if len(effects) != 300 {
+		t.Fatalf("%d effects", len(effects))
+	}
+	for i, e := range effects {
+		if named := (i+1)*each <= policy.MaxEffectBytes; e.GetCount() != policy.MaxFootprint || named != (len(e.GetSubjects()) == policy.MaxFootprint) || !named && len(e.GetSubjects()) > 0 {
+			t.Fatalf("effect %d: %d, of whom %d are named", i, e.GetCount(), len(e.GetSubjects()))
+		}
+	}
+}
+
 // Counts are exact; a thousand are named, one more are not, and that is so for each effect by itself.
 func TestEffectsNameAThousand(t *testing.T) {
 	x := newCompany(t, effectsModel, "groups: {few: {}, many: {}, more: {}, all: {members: [\"group:few\", \"group:many\", \"group:more\"]}}\nroles: {was: {}}")

@@ -162,7 +162,7 @@ func (g *chooser) local() (typ, local string) {
 
 // record is any record that stands alone or on others; the model's use is not among them.
 func (g *chooser) record() *klinkev1.Record {
-	switch g.below(19) {
+	switch g.below(22) {
 	case 0, 1:
 		return &klinkev1.Record{Record: &klinkev1.Record_Subject{Subject: g.subjectRecord()}}
 	case 2:
@@ -192,7 +192,7 @@ func (g *chooser) record() *klinkev1.Record {
 	case 16:
 		return &klinkev1.Record{Record: &klinkev1.Record_Limit{Limit: &klinkev1.Limit{
 			Name: g.id("l", 2), Holder: g.holder(), Value: pick(g, "", "m0", "g1", "g2", "+4930123456", "x1")}}}
-	case 17:
+	case 17, 18, 19:
 		return g.configuration()
 	}
 	return &klinkev1.Record{Record: &klinkev1.Record_ListedNumber{ListedNumber: &klinkev1.ListedNumber{

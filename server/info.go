@@ -33,6 +33,7 @@ func limits() map[string]uint64 {
 		"condition_bytes":       policy.MaxConditionBytes,
 		"condition_cost":        policy.MaxConditionCost,
 		"footprint_subjects":    policy.MaxFootprint,
+		"effect_bytes":          policy.MaxEffectBytes,
 		"levels":                policy.MaxLevels,
 		"tests_expanded":        policy.MaxTestsExpanded,
 		"number_digits":         policy.MaxDigits,
