@@ -251,7 +251,7 @@ func (d *Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
 }
 
 // Describe fills the answer's context, which is empty yet, as it crosses the wire, without the revision.
-func (d *Decision) Describe(c *klinkev1.DecisionContext, s *Snapshot, r *Request, withReads bool) {
+func (d Decision) Describe(c *klinkev1.DecisionContext, s *Snapshot, r *Request, withReads bool) {
 	c.Reason, c.Level, c.Relation, c.Missing, c.AboutType = d.Reason, d.Level, d.Relation, d.Missing, r.aboutType
 	if d.until != 0 {
 		c.ValidUntil = timestamppb.New(d.ValidUntil())
