@@ -25,6 +25,7 @@ const (
 	MaxFootprint        = 1_000   // subjects listed in a footprint or an effect before "all" or a bare count
 	MaxEffectBytes      = 1 << 20 // of names in all effects of an entry, before bare counts
 	MaxSites            = 10_000
+	MaxEmergencyNumbers = 64     // of a site, beside its region's
 	MaxLevels           = 120    // on one scale
 	MaxTestsExpanded    = 10_000 // evaluated for one question when nothing is cut short
 	MaxConditionCost    = 100_000

@@ -30,6 +30,7 @@ func limits() map[string]uint64 {
 		"limit_values":          policy.MaxLimitValues,
 		"numbers_in_list":       policy.MaxNumbersInList,
 		"sites":                 policy.MaxSites,
+		"emergency_numbers":     policy.MaxEmergencyNumbers,
 		"condition_bytes":       policy.MaxConditionBytes,
 		"condition_cost":        policy.MaxConditionCost,
 		"footprint_subjects":    policy.MaxFootprint,
