@@ -232,7 +232,7 @@ func (d *Decision) ValidUntil() time.Time {
 	return time.Unix(0, d.until).UTC()
 }
 
-// reads adds, to what the model's tests read, what conditions of the tenant's roles and assignments may have read.
+// reads adds, to what tests read, what the conditions may have read that were asked, the model's and the tenant's.
 func (d *Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
 	out := slices.Clip(byModel)
 	add := func(kind klinkev1.ReadKind, name string) {
