@@ -137,14 +137,22 @@ func TestEffectsAreNotAllNamed(t *testing.T) {
 		fmt.Fprintf(&model, "      do%03d: {level: s}\n", i)
 	}
 	x := newCompany(t, model.String(), "groups: {team: {}}")
-	x.must(crowd(policy.MaxFootprint))
-	const each = policy.MaxFootprint * len("user:u0000")
+	const users = 512 // of 16 bytes, so that 128 effects fill the mebibyte
+	var names []string
+	for i := range users {
+		names = append(names, fmt.Sprintf("u%010d: {groups: [team]}", i))
+	}
+	x.must("users: {" + strings.Join(names, ", ") + "}")
 	effects := x.must("assignments: [{role: all, to: group:team}]").Effects
 	if len(effects) != 300 {
 		t.Fatalf("%d effects", len(effects))
 	}
 	for i, e := range effects {
-		if named := (i+1)*each <= policy.MaxEffectBytes; e.GetCount() != policy.MaxFootprint || named != (len(e.GetSubjects()) == policy.MaxFootprint) || !named && len(e.GetSubjects()) > 0 {
+		want := users
+		if i >= policy.MaxEffectBytes/users/len("user:u0000000000") {
+			want = 0
+		}
+		if e.GetCount() != users || len(e.GetSubjects()) != want {
 			t.Fatalf("effect %d: %d, of whom %d are named", i, e.GetCount(), len(e.GetSubjects()))
 		}
 	}
