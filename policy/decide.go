@@ -238,7 +238,7 @@ func (d *Decision) ValidUntil() time.Time {
 	return time.Unix(0, d.until).UTC()
 }
 
-// reads adds, to what the model's tests read, what conditions of the tenant's roles and assignments may have read.
+// reads adds, to what tests read, what the conditions may have read that were asked, the model's and the tenant's.
 func (d *Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
 	out := slices.Clip(byModel)
 	add := func(kind klinkev1.ReadKind, name string) {
@@ -257,7 +257,7 @@ func (d *Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
 }
 
 // Describe fills the answer's context, which is empty yet, as it crosses the wire, without the revision.
-func (d Decision) Describe(c *klinkev1.DecisionContext, s *Snapshot, r *Request, withReads bool) {
+func (d *Decision) Describe(c *klinkev1.DecisionContext, s *Snapshot, r *Request, withReads bool) {
 	c.Reason, c.Level, c.Relation, c.Missing, c.AboutType = d.Reason, d.Level, d.Relation, d.Missing, r.aboutType
 	if d.until != 0 {
 		c.ValidUntil = timestamppb.New(d.ValidUntil())

@@ -205,11 +205,11 @@ func (a *asker) sameGroup(t *test, q *frame) bool {
 	}
 	for i := -1; i < len(q.p.edges); i++ {
 		x := a.entity(q.p, i)
-		if x == nil || a.resting(q.p, i) || !a.exists(q.p, i) {
+		if x == nil || a.resting(q.p, i) {
 			continue
 		}
 		for _, h := range x.reach {
-			if h.kind() != holderGroup || !a.reaches(&other, h) {
+			if h.kind() != holderGroup || !a.reaches(&other, h) || !a.exists(q.p, i) {
 				continue
 			}
 			if !t.limit {

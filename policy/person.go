@@ -192,16 +192,16 @@ func (a *asker) holds(p *person, role uint32) bool {
 func (a *asker) below(p, above *person) bool {
 	for i := -1; i < len(p.edges); i++ {
 		x := a.entity(p, i)
-		if x == nil || !a.exists(p, i) {
+		if x == nil {
 			continue
 		}
 		for _, r := range a.s.sets.at.get(x.set).roles {
-			if a.under(r, above) {
+			if a.under(r, above) && a.exists(p, i) {
 				return true
 			}
 		}
 		for _, no := range x.timed {
-			if a.active(p, no) && a.under(a.s.timed.get(no).role, above) {
+			if a.under(a.s.timed.get(no).role, above) && a.exists(p, i) && a.active(p, no) {
 				return true
 			}
 		}
