@@ -72,7 +72,7 @@ fuzz: ## Run every fuzz target of scripts/fuzz.targets for FUZZTIME each; a miss
 
 .PHONY: bench
 bench: ## Run the benchmarks COUNT times (PKG and BENCH narrow them).
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count '$(COUNT)' $(PKG)
+	go test -run '^$$' -timeout 60m -bench '$(BENCH)' -benchmem -count '$(COUNT)' $(PKG)
 
 .PHONY: benchcmp
 benchcmp: $(BIN)/benchstat ## Compare the benchmarks with those of REF in interleaved rounds (REF=v0.1.0 COUNT=6).
