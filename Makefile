@@ -43,7 +43,7 @@ checkdocs: build $(BIN)/grpcurl ## Run the commands that the documentation print
 
 .PHONY: test
 test: ## Run all tests with the race detector (PKG and RUN narrow it), and say what they could not prove here.
-	scripts/unproved.sh go test -race -shuffle=on -run '$(RUN)' $(PKG)
+	scripts/unproved.sh go test -race -shuffle=on -timeout 30m -run '$(RUN)' $(PKG)
 
 .PHONY: lint
 lint: $(BIN)/buf $(BIN)/golangci-lint $(VALIDATE) ## Check format, vet, go.mod, the linters' findings and the protocol's compatibility.

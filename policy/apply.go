@@ -94,6 +94,7 @@ type draft struct {
 	lists     map[string]bool
 	all       bool // every answer may have changed
 	regrouped bool // all role sets must be merged anew
+	planless  bool // the sites changed since the dialling plan was compiled
 	// Whether these are the draft's own, to be changed in place.
 	ownsFields, ownsSites, ownsConds, ownsCounts bool
 }

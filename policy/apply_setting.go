@@ -153,7 +153,11 @@ func (d *draft) putListedNumber(x *klinkev1.ListedNumber) (bool, error) {
 		if x.GetPrefix() || strings.HasPrefix(x.GetNumber(), "+") {
 			return false, Errorf(Invalid, "number", "an extension is its digits alone, one by one")
 		}
-		if d.s.plan.IsEmergencySomewhere(x.GetNumber()) {
+		plan, err := d.plan()
+		if err != nil {
+			return false, err
+		}
+		if plan.IsEmergencySomewhere(x.GetNumber()) {
 			return false, Errorf(Refused, "number", "%s is an emergency number, so it cannot be an extension", x.GetNumber())
 		}
 	}
@@ -196,7 +200,14 @@ func (d *draft) putSite(x *klinkev1.Site) (bool, error) {
 	} else if len(d.s.sites) >= MaxSites {
 		return false, Errorf(TooLarge, "", "a tenant has at most %d sites", MaxSites)
 	}
-	return true, d.editSites("region", func(m map[string]*site) { m[next.ID] = next })
+	if next.Default {
+		for _, s := range d.s.sites {
+			if s.Default && s.ID != next.ID {
+				return false, Errorf(Invalid, "default", "a tenant has one default site, and %q is it already", s.ID)
+			}
+		}
+	}
+	return true, d.putSiteOf("region", next)
 }
 
 func (d *draft) deleteSite(x *klinkev1.Site) (bool, error) {
@@ -211,7 +222,8 @@ func (d *draft) deleteSite(x *klinkev1.Site) (bool, error) {
 			return false, err
 		}
 	}
-	return true, d.editSites("id", func(m map[string]*site) { delete(m, x.GetId()) })
+	delete(d.ownSites(), x.GetId())
+	return true, nil
 }
 
 func (d *draft) putEmergencyNumber(x *klinkev1.EmergencyNumber) (bool, error) {
@@ -229,12 +241,9 @@ func (d *draft) putEmergencyNumber(x *klinkev1.EmergencyNumber) (bool, error) {
 	if len(old.Emergency) >= MaxEmergencyNumbers {
 		return false, Errorf(TooLarge, "", "a site has at most %d emergency numbers of its own", MaxEmergencyNumbers)
 	}
-	if l := &d.s.lists[d.s.model.listNo[extensionList]]; l.contains(n) {
-		return false, Errorf(Refused, "number", "%s is an extension of this tenant; delete that first", n)
-	}
 	next := *old
 	next.Emergency = append(slices.Clone(old.Emergency), n)
-	return true, d.editSites("number", func(m map[string]*site) { m[next.ID] = &next })
+	return true, d.putSiteOf("number", &next)
 }
 
 func (d *draft) deleteEmergencyNumber(x *klinkev1.EmergencyNumber) (bool, error) {
@@ -244,39 +253,48 @@ func (d *draft) deleteEmergencyNumber(x *klinkev1.EmergencyNumber) (bool, error)
 	}
 	next := *old
 	next.Emergency = without(old.Emergency, x.GetNumber())
-	return true, d.editSites("number", func(m map[string]*site) { m[next.ID] = &next })
+	d.ownSites()[next.ID] = &next
+	return true, nil
 }
 
-// editSites changes the sites and compiles the dialling plan anew.
-func (d *draft) editSites(field string, edit func(map[string]*site)) error {
-	if !d.ownsSites {
-		d.ownsSites, d.s.sites = true, maps.Clone(d.s.sites)
-	}
-	edit(d.s.sites)
-	d.touched[klinkev1.ReadKind_READ_KIND_SETTINGS] = true
-	return d.replan(field)
-}
-
-func (d *draft) replan(field string) error {
-	var all []dial.Site
-	for _, id := range slices.Sorted(maps.Keys(d.s.sites)) {
-		all = append(all, d.s.sites[id].Site)
-	}
-	plan, err := d.s.model.plan.WithSites(all)
+// putSiteOf takes a site, unless it is malformed or would make an emergency number of a configured extension.
+func (d *draft) putSiteOf(field string, x *site) error {
+	alone, err := d.s.model.plan.WithSites([]dial.Site{x.Site})
 	if err != nil {
 		return Errorf(Invalid, field, "%v", err)
 	}
-	d.s.plan = plan
-	return d.extensions(field)
+	extensions := &d.s.lists[d.s.model.listNo[extensionList]]
+	for n := range alone.EmergencyNumbers(x.ID) {
+		if extensions.contains(n) {
+			return Errorf(Refused, field, "extension %s would be an emergency number; delete it first", n)
+		}
+	}
+	d.ownSites()[x.ID] = x
+	return nil
 }
 
-// extensions refuses a plan under which a configured extension is an emergency number.
-func (d *draft) extensions(field string) (err error) {
-	d.s.lists[d.s.model.listNo[extensionList]].all(func(code uint64) bool {
-		if n, _ := numberText(code); d.s.plan.IsEmergencySomewhere(n) {
-			err = Errorf(Refused, field, "extension %s would be an emergency number; delete it first", n)
+// ownSites are the draft's own sites, about to be changed. The dialling plan is compiled anew when it is next looked at.
+func (d *draft) ownSites() map[string]*site {
+	if !d.ownsSites {
+		d.ownsSites, d.s.sites = true, maps.Clone(d.s.sites)
+	}
+	d.planless = true
+	d.touched[klinkev1.ReadKind_READ_KIND_SETTINGS] = true
+	return d.s.sites
+}
+
+// plan is the dialling plan of the draft's sites.
+func (d *draft) plan() (*dial.Plan, error) {
+	if d.planless {
+		var all []dial.Site
+		for _, id := range slices.Sorted(maps.Keys(d.s.sites)) {
+			all = append(all, d.s.sites[id].Site)
 		}
-		return err == nil
-	})
-	return err
+		plan, err := d.s.model.plan.WithSites(all)
+		if err != nil {
+			return nil, Errorf(Internal, "", "sites that were taken one by one make no plan: %v", err)
+		}
+		d.s.plan, d.planless = plan, false
+	}
+	return d.s.plan, nil
 }

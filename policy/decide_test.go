@@ -182,3 +182,39 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 		}
 	}
 }
+
+// A role of the subject that is not active gives nothing by any route: not what is given to its holders either. What binds
+// its holders, ceilings and limits, binds all the same. Other people's roles are not the question's to narrow.
+func TestRestingRolesGiveNothingAndBind(t *testing.T) {
+	for _, c := range []struct {
+		records, ask string
+		allow        bool
+	}{
+		{"", "anna see doc:1, roles: [clerk]", true},
+		{"", "anna see doc:1, roles: [idle]", false},
+		{`object_grants: [{to: "role:idle", grant: doc.see@any, on: doc:1}]`, "anna see doc:1, roles: [idle]", true},
+		{`object_grants: [{to: "role:idle", grant: doc.see@any, on: doc:1}]`, "anna see doc:1, roles: [lead]", false},
+		{`object_grants: [{to: "role:lead", grant: doc.see@any, on: doc:1}]`, "anna see doc:1, roles: [lead]", true},
+		{`object_grants: [{to: "role:lead", grant: doc.see@any, on: doc:1}]`, "anna see doc:1, roles: [idle]", false},
+		{`object_grants: [{to: "role+:lead", grant: doc.see@any, on: doc:1}]`, "anna see doc:1, roles: [lead]", true},
+		{`object_grants: [{to: "role+:lead", grant: doc.see@any, on: doc:1}]`, "anna see doc:1, roles: [idle]", false},
+		{`groups: {others: {known: true, members: ["role:idle"]}}`, "anna member doc:1, facts: {team: [others]}, roles: [idle]", true},
+		{`groups: {others: {known: true, members: ["role:idle"]}}`, "anna member doc:1, facts: {team: [others]}, roles: [lead]", false},
+		{`groups: {others: {known: true, members: ["role:idle"]}}`, "anna same_group doc:1, facts: {owner: bert}, roles: [idle]", true},
+		{`groups: {others: {known: true, members: ["role:idle"]}}`, "anna same_group doc:1, facts: {owner: bert}, roles: [lead]", false},
+		{"users: {bert: {known: true, roles: [idle]}}\n" + `groups: {inner: {known: true, members: ["role:idle", anna]}}`,
+			"anna same_group doc:1, facts: {owner: bert}, roles: [lead]", true},
+		{`ceilings: [{to: "role:idle", at_most: doc.see@none}]`, "anna see doc:1, roles: [clerk]", false},
+		{`limits: [{limit: marks, to: "role:idle", values: [m]}]`, "anna within doc:1, facts: {mark: n}, roles: [clerk]", false},
+		{`limits: [{limit: marks, to: "role:idle", values: [m]}]`, "anna within doc:1, facts: {mark: m}, roles: [clerk]", true},
+	} {
+		x := newCompany(t, edgesModel, edgesCompany)
+		x.must("roles: {idle: {}}\nusers: {anna: {known: true, roles: [clerk, idle]}}\nassignments: [{role: lead, to: anna, until: 2030-01-01T00:00:00Z}]")
+		if c.records != "" {
+			x.must(c.records)
+		}
+		if got, _ := x.ask(x.s, c.ask); got != c.allow {
+			t.Errorf("%s: %s: %t, want %t", c.records, c.ask, got, c.allow)
+		}
+	}
+}

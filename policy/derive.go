@@ -8,6 +8,9 @@ import (
 // finish brings up to date what is derived from the edited records, in the order in which it depends: what roles say, what
 // entities give, what classes have.
 func (d *draft) finish() error {
+	if _, err := d.plan(); err != nil {
+		return err
+	}
 	if d.regrouped {
 		for i := range d.s.roles.len() {
 			if (*d.s.roles.get(i)).id != "" {

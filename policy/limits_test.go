@@ -128,6 +128,10 @@ func TestLimitsAreMetAtTheirEdge(t *testing.T) {
 			b := (*c.s.groups.get(0)).own
 			b.limits = append(b.limits, make([]limitValue, MaxLimitValues-2)...)
 		}, `limit{name:"l" holder:"group:g" value:"a"}`, `limit{name:"l" holder:"group:g" value:"b"}`, "limit: a holder has at most 100000 limit values", TooLarge},
+		{"emergency numbers of a site", func(c *crowded) {
+			c.puts(each(100, 100+MaxEmergencyNumbers-1, `emergency_number{site:"s" number:"%d"}`)...)
+		},
+			`emergency_number{site:"s" number:"99901"}`, `emergency_number{site:"s" number:"99902"}`, "emergency_number: a site has at most 64 emergency numbers of its own", TooLarge},
 		{"limit values of a user", func(c *crowded) {
 			class := c.s.subjects.get(spaceUser, "u").bits
 			p := c.s.classes.page(class)

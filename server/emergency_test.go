@@ -2,6 +2,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"testing"
@@ -53,6 +55,9 @@ func TestEmergencyBeforeEverything(t *testing.T) {
 		"at a site of a wrong kind": func(in *klinkev1.CheckRequest) { in.Resource.Properties.Fields["site"] = structpb.NewNumberValue(3) },
 		"at an unknown site": func(in *klinkev1.CheckRequest) {
 			in.Resource.Properties.Fields["site"] = structpb.NewStringValue("moon")
+		},
+		"dialled as a number, without quotes": func(in *klinkev1.CheckRequest) {
+			in.Resource.Properties.Fields["destination"] = structpb.NewNumberValue(110)
 		},
 		"without resource id":      func(in *klinkev1.CheckRequest) { in.Resource.Id = "" },
 		"with an unknown field":    func(in *klinkev1.CheckRequest) { stain(in); stain(in.GetSubject()) },
@@ -230,5 +235,28 @@ func TestEmergencyInABatchThatIsTooLong(t *testing.T) {
 	wantEmergency(t, "the last item", out.GetEvaluations()[policy.MaxBatchItems], nil)
 	if e := out.GetEvaluations()[0].GetContext().GetError(); e.GetCode() != int32(codes.InvalidArgument) {
 		t.Errorf("the first item's error is %v, want the batch's", e)
+	}
+}
+
+// A batch is not answered item by item when the answers are too many to arrive, or when nobody waits for them.
+func TestNoEmergencyInABatchThatCannotBeAnswered(t *testing.T) {
+	h := world(t)
+	in := dials(t, "carl", "110")
+	batch := &klinkev1.BatchCheckRequest{Tenant: "acme", Subject: in.GetSubject(), Action: in.GetAction()}
+	empty := &klinkev1.BatchItem{}
+	for range 300_000 {
+		batch.Evaluations = append(batch.Evaluations, empty)
+	}
+	batch.Evaluations = append(batch.Evaluations, &klinkev1.BatchItem{Resource: in.GetResource()})
+	_, err := h.decisions.BatchCheck(t.Context(), batch)
+	if got := faultOf(t, err); got.code != codes.InvalidArgument || got.field != "evaluations" {
+		t.Errorf("%v, want the failure of the batch", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	d := &decisions{}
+	batch.Evaluations = batch.Evaluations[:1]
+	if _, err := d.rescue(gone, batch, nil, &asking{}, errors.New("failure")); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want that the caller is gone", err)
 	}
 }

@@ -32,10 +32,17 @@ Each setting comes from its flag, else from the environment, else from the file 
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = func(*cobra.Command, []string) error {
+		var level slog.Level
+		if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
+			return invalid("log_level", "`%s` is none of debug, info, warn, error", p.logLevel)
+		}
+		if p.shutdownTimeout < 0 {
+			return invalid("shutdown_timeout", "`%s` is no time to wait: 0 or more is", p.shutdownTimeout)
+		}
 		if printConfig {
 			return p.printConfig(cmd.Flags())
 		}
-		return p.serve(cmd.Context())
+		return p.serve(cmd.Context(), level)
 	}
 	p.dataFlag(cmd)
 	f := cmd.Flags()
@@ -46,13 +53,9 @@ Each setting comes from its flag, else from the environment, else from the file 
 	return cmd
 }
 
-func (p *program) serve(ctx context.Context) (err error) {
+func (p *program) serve(ctx context.Context, level slog.Level) (err error) {
 	if err := p.needData(); err != nil {
 		return err
-	}
-	var level slog.Level
-	if e := level.UnmarshalText([]byte(p.logLevel)); e != nil {
-		return invalid("log_level", "`%s` is none of debug, info, warn, error", p.logLevel)
 	}
 	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: level}))
 	listener, err := server.Listen(ctx, p.listen)

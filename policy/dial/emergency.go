@@ -1,6 +1,10 @@
 package dial
 
-import "fmt"
+import (
+	"fmt"
+	"iter"
+	"strconv"
+)
 
 // Lengths of emergency numbers and access digits that the contract fixes.
 const (
@@ -79,6 +83,17 @@ func (p *Plan) Emergency(site, raw string) bool {
 // without access digits. An extension or list entry of this kind must be refused: the emergency call would win.
 func (p *Plan) IsEmergencySomewhere(digits string) bool {
 	return p.nowhere.emergency.has(digits)
+}
+
+// EmergencyNumbers lists, in no order, the numbers that are an emergency number at a site, with and without its access digits.
+func (p *Plan) EmergencyNumbers(site string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for k := range p.place(site).emergency {
+			if !yield(strconv.FormatUint(k, 10)[1:]) { // without the one that keeps zeros apart
+				return
+			}
+		}
+	}
 }
 
 // EmergencyAnywhere reports whether raw is an emergency number of any region of the world, bare or behind one access

@@ -94,6 +94,22 @@ func TestIsEmergencySomewhere(t *testing.T) {
 	}
 }
 
+// What a site lists is what is an emergency number there.
+func TestEmergencyNumbersOfASite(t *testing.T) {
+	p := plan(t, overlay(), sites())
+	for _, s := range sites() {
+		n := 0
+		for digits := range p.EmergencyNumbers(s.ID) {
+			if n++; !p.Emergency(s.ID, digits) {
+				t.Errorf("%s lists %q, which is no emergency number there", s.ID, digits)
+			}
+		}
+		if n == 0 || n != len(p.sites[s.ID].emergency) {
+			t.Errorf("%s lists %d numbers", s.ID, n)
+		}
+	}
+}
+
 func TestEmergencyAnywhere(t *testing.T) {
 	for raw, want := range map[string]bool{
 		"112": true, "911": true, "999": true, "000": true, "110": true, "10111": true, " " + "1-1-2": true, "tel:911": true, "١١٢": true, "911#": true,
