@@ -63,7 +63,7 @@ func (a *asker) shared(t *test, q *frame) bool {
 			continue
 		}
 		e := a.entity(q.p, i)
-		if e == nil || !e.shared {
+		if e == nil || !e.shared || a.resting(q.p, i) {
 			continue
 		}
 		for _, h := range e.reach {
