@@ -228,7 +228,7 @@ func (g *chooser) class() *klinkev1.ServiceClass {
 		k.Types = append(k.Types, t)
 		for g.chance(2) && len(k.Hours) < 4 {
 			k.Zone = "Europe/Berlin"
-			from := pick(g, 9, 10, 22, 0)
+			from := pick(g, 9, 10, 22, 0, 1, 2)
 			k.Hours = append(k.Hours, &klinkev1.ClassHours{Type: t, From: durationpb.New(time.Duration(from) * time.Hour),
 				Until: durationpb.New(time.Duration(from+1+g.below(10)) * time.Hour % (24 * time.Hour))})
 		}

@@ -4,6 +4,7 @@ package policy
 
 import (
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
 	"pgregory.net/rapid"
@@ -97,18 +98,27 @@ func (l *life) call() *Question {
 	return q
 }
 
+// hour is any moment, or one at which Berlin's clocks are put forward or back.
+func (l *life) hour() time.Time {
+	change := pick(l.chooser, time.Time{}, time.Time{}, time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC))
+	if change.IsZero() {
+		return l.moment()
+	}
+	return change.Add(time.Duration(l.below(8))*30*time.Minute + time.Duration(l.below(3)-1))
+}
+
 func classesAgreeWithExplain(t *rapid.T) {
 	l := exchange(t)
 	for range 1 + l.below(5) {
 		l.configure()
 		for range 24 {
-			l.answer(l.s, l.call(), l.moment())
+			l.holds(l.call(), l.hour())
 		}
 	}
 	audit(t, l.s)
 }
 
-// Decide agrees with Explain about every class of service.
+// Decide agrees with Explain about every class of service, and until its valid_until the answer holds.
 func TestClassesAgreeWithExplain(t *testing.T) { check(t, classesAgreeWithExplain) }
 
 func FuzzClassesAgreeWithExplain(f *testing.F) { f.Fuzz(rapid.MakeFuzz(classesAgreeWithExplain)) }
