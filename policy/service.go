@@ -44,7 +44,6 @@ func newServiceClass(src *klinkev1.ServiceClass) (*serviceClass, error) {
 	if err := k.readHours(src.GetHours()); err != nil {
 		return nil, err
 	}
-	k.sort()
 	return k, nil
 }
 
@@ -107,14 +106,20 @@ func daily(h *klinkev1.ClassHours) []*klinkev1.Hours {
 	return out
 }
 
-// sort gives the record an order of its own: that in which its parts were written means nothing.
-func (k *serviceClass) sort() {
-	slices.Sort(k.source.Types)
-	slices.SortFunc(k.source.Prefixes, func(a, b *klinkev1.ClassPrefix) int { return cmp.Compare(a.GetPrefix(), b.GetPrefix()) })
-	slices.SortFunc(k.source.Hours, func(a, b *klinkev1.ClassHours) int {
+// same says whether two records are one class. In which order its parts are written means nothing.
+func (k *serviceClass) same(x *serviceClass) bool {
+	return proto.Equal(sorted(k.source), sorted(x.source))
+}
+
+func sorted(src *klinkev1.ServiceClass) *klinkev1.ServiceClass {
+	out := proto.CloneOf(src)
+	slices.Sort(out.Types)
+	slices.SortFunc(out.Prefixes, func(a, b *klinkev1.ClassPrefix) int { return cmp.Compare(a.GetPrefix(), b.GetPrefix()) })
+	slices.SortFunc(out.Hours, func(a, b *klinkev1.ClassHours) int {
 		return cmp.Or(cmp.Compare(a.GetType(), b.GetType()), cmp.Compare(a.GetFrom().AsDuration(), b.GetFrom().AsDuration()),
 			cmp.Compare(a.GetUntil().AsDuration(), b.GetUntil().AsDuration()))
 	})
+	return out
 }
 
 // admits says whether a class admits a number that is no emergency number. What is no number is in no class, whatever it begins
@@ -157,7 +162,7 @@ func (d *draft) putServiceClass(x *klinkev1.ServiceClass) (bool, error) {
 		return false, err
 	}
 	old, known := d.s.services[x.GetName()]
-	if known && old != d.s.model.services[x.GetName()] && proto.Equal(old.source, next.source) {
+	if known && old != d.s.model.services[x.GetName()] && old.same(next) {
 		return false, nil
 	}
 	if !known && len(d.s.services) >= MaxServiceClasses {

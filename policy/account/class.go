@@ -100,7 +100,7 @@ func numberTypeWord(t klinkev1.NumberType) word {
 	return word(strings.ToLower(strings.TrimPrefix(t.String(), numberTypePrefix)))
 }
 
-// classPairs writes a class. Hours of one type stand together.
+// classPairs writes a class. The hours of one type are written together, where the first of them stands.
 func classPairs(k *klinkev1.ServiceClass) []pair {
 	var out, prefixes, hours []pair
 	if len(k.GetTypes()) > 0 {
@@ -120,17 +120,18 @@ func classPairs(k *klinkev1.ServiceClass) []pair {
 	if prefixes != nil {
 		out = append(out, pair{"prefixes", prefixes})
 	}
-	for i := 0; i < len(k.GetHours()); {
-		t := k.GetHours()[i].GetType()
-		var spans []word
-		for ; i < len(k.GetHours()) && k.GetHours()[i].GetType() == t; i++ {
-			spans = append(spans, "["+clock(k.GetHours()[i].GetFrom())+", "+clock(k.GetHours()[i].GetUntil())+"]")
+	for _, h := range k.GetHours() {
+		key, span := numberTypeWord(h.GetType()), "["+clock(h.GetFrom())+", "+clock(h.GetUntil())+"]"
+		i := slices.IndexFunc(hours, func(p pair) bool { return p.key == key })
+		if i < 0 {
+			hours = append(hours, pair{key, span})
+			continue
 		}
-		var value any = spans
-		if len(spans) == 1 {
-			value = spans[0]
+		if first, alone := hours[i].value.(word); alone {
+			hours[i].value = []word{first, span}
+		} else {
+			hours[i].value = append(hours[i].value.([]word), span)
 		}
-		hours = append(hours, pair{numberTypeWord(t), value})
 	}
 	if hours != nil {
 		out = append(out, pair{"hours", hours})
@@ -167,15 +168,8 @@ func (c *checker) class(k *klinkev1.ServiceClass) {
 		}
 		prefixes[p.GetPrefix()] = true
 	}
-	ended := map[klinkev1.NumberType]bool{} // types whose hours are written
-	for i, h := range k.GetHours() {
+	for _, h := range k.GetHours() {
 		known(h.GetType())
-		if i > 0 && k.GetHours()[i-1].GetType() != h.GetType() {
-			ended[k.GetHours()[i-1].GetType()] = true
-		}
-		if ended[h.GetType()] {
-			c.wrongf("the hours of %s stand apart", numberTypeWord(h.GetType()))
-		}
 		if from, until := h.GetFrom(), h.GetUntil(); !timeOfDay(from) || !timeOfDay(until) || from.AsDuration() == until.AsDuration() {
 			c.wrongf("hours from %v until %v are no two times of day, whole minutes", from.AsDuration(), until.AsDuration())
 		}

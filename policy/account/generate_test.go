@@ -57,7 +57,7 @@ func genLevel(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"any", "own", "null", "ä b", "#"}).Draw(t, "level")
 }
 
-// genClass makes a class of service. Hours of one type stand together, since Apply keeps them sorted.
+// genClass makes a class of service. Hours of one type stand together, as they are written.
 func genClass(t *rapid.T, name string) *klinkev1.ServiceClass {
 	k := &klinkev1.ServiceClass{Name: name, Zone: rapid.SampledFrom([]string{"", "UTC", "Europe/Berlin", "no such", "null"}).Draw(t, "zone")}
 	types := rapid.SliceOfNDistinct(rapid.Int32Range(1, int32(len(klinkev1.NumberType_name)-1)), 0, 4, rapid.ID[int32])

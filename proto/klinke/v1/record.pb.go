@@ -1863,7 +1863,7 @@ func (x *SharingRule) GetRelated() map[string]SharingLevel {
 
 // ServiceClass is a class of service: which numbers may be dialled. An emergency number is in no class, nor is what is no
 // number. Of the prefixes with which a number begins the longest decides; if there is none, its type does, within the type's
-// hours. In which order types, prefixes and hours are written means nothing; they are kept sorted.
+// hours. In which order types, prefixes and hours are written means nothing.
 type ServiceClass struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Key. The name.
