@@ -54,7 +54,8 @@ func (k *serviceClass) readPrefixes(prefixes []*klinkev1.ClassPrefix) error {
 	for i, p := range prefixes {
 		digits, field := strings.TrimPrefix(p.GetPrefix(), "+"), fmt.Sprintf("prefixes[%d].prefix", i)
 		if digits == "" || len(digits) > MaxDigits || strings.Trim(digits, "0123456789") != "" {
-			return Errorf(Invalid, field, "%q is no prefix: write + and the first digits of numbers (+4930), or the first digits of extensions alone (20)", p.GetPrefix())
+			return Errorf(Invalid, field, "%q is no prefix: write + and the first digits of numbers (+4930), or the first digits of extensions alone (20)",
+				p.GetPrefix())
 		}
 		if has(k.prefixes, p.GetPrefix()) {
 			return Errorf(Invalid, field, "the prefix %s stands twice", p.GetPrefix())

@@ -120,17 +120,20 @@ func classPairs(k *klinkev1.ServiceClass) []pair {
 	if prefixes != nil {
 		out = append(out, pair{"prefixes", prefixes})
 	}
+	var types []word // of the hours, in the order of their first
+	spans := map[word][]word{}
 	for _, h := range k.GetHours() {
-		key, span := numberTypeWord(h.GetType()), "["+clock(h.GetFrom())+", "+clock(h.GetUntil())+"]"
-		i := slices.IndexFunc(hours, func(p pair) bool { return p.key == key })
-		if i < 0 {
-			hours = append(hours, pair{key, span})
-			continue
+		t := numberTypeWord(h.GetType())
+		if spans[t] == nil {
+			types = append(types, t)
 		}
-		if first, alone := hours[i].value.(word); alone {
-			hours[i].value = []word{first, span}
+		spans[t] = append(spans[t], "["+clock(h.GetFrom())+", "+clock(h.GetUntil())+"]")
+	}
+	for _, t := range types {
+		if len(spans[t]) == 1 {
+			hours = append(hours, pair{t, spans[t][0]})
 		} else {
-			hours[i].value = append(hours[i].value.([]word), span)
+			hours = append(hours, pair{t, spans[t]})
 		}
 	}
 	if hours != nil {
