@@ -45,3 +45,32 @@ func TestDecideAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestClassesOfServiceAllocateNothing(t *testing.T) {
+	var out decided
+	answers := map[bool]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		l := exchange(t)
+		for range 4 {
+			l.configure()
+		}
+		for range 8 {
+			q, now := l.call(), l.hour()
+			var r Request
+			if l.s.Prepare(&r, q, l.s.Plan().Normalise) != nil {
+				continue
+			}
+			if d := Decide(l.s, &r, now); d.people {
+				continue // a condition was asked
+			} else if d.Reason == klinkev1.Reason_REASON_GATE || d.Allow {
+				answers[d.Allow]++
+			}
+			if n := testing.AllocsPerRun(3, func() { out.last = Decide(l.s, &r, now) }); n > 0 {
+				t.Fatalf("%v allocations: %v", n, q)
+			}
+		}
+	})
+	if answers[true] < 20 || answers[false] < 20 {
+		t.Errorf("classes allowed %d calls and refused %d", answers[true], answers[false])
+	}
+}

@@ -75,8 +75,37 @@ func (c *compiler) names() error {
 		}
 		m.userAttr[a.GetName()] = uint8(len(m.userAttr))
 	}
+	if err := c.settings(); err != nil {
+		return err
+	}
+	m.schedNo = map[string]uint16{}
+	for _, s := range src.GetSchedules() {
+		err := c.in("schedules["+s.GetName()+"]", func() error {
+			if err := c.fresh(s.GetName(), has(m.schedNo, s.GetName())); err != nil {
+				return err
+			}
+			compiled, err := newSchedule(s)
+			if err != nil {
+				return c.errorf("%v", err)
+			}
+			m.schedNo[s.GetName()] = uint16(len(m.scheds))
+			m.scheds = append(m.scheds, compiled)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.combination(); err != nil {
+		return err
+	}
+	return c.in("direct_first", c.directFirst)
+}
+
+func (c *compiler) settings() error {
+	m := c.m
 	m.setNo = map[string]uint16{}
-	for _, s := range src.GetSettings() {
+	for _, s := range m.source.GetSettings() {
 		err := c.in("settings["+s.GetName()+"]", func() error {
 			if s.GetMany() && len(s.GetValues()) == 0 {
 				return c.errorf("a set needs legal values")
@@ -104,28 +133,7 @@ func (c *compiler) names() error {
 		m.setNo[s.GetName()] = no
 		m.settings = append(m.settings, setting{name: s.GetName(), fallback: s.GetDefault(), has: s.Default != nil, values: values, many: s.GetMany(), no: no})
 	}
-	m.schedNo = map[string]uint16{}
-	for _, s := range src.GetSchedules() {
-		err := c.in("schedules["+s.GetName()+"]", func() error {
-			if err := c.fresh(s.GetName(), has(m.schedNo, s.GetName())); err != nil {
-				return err
-			}
-			compiled, err := newSchedule(s)
-			if err != nil {
-				return c.errorf("%v", err)
-			}
-			m.schedNo[s.GetName()] = uint16(len(m.scheds))
-			m.scheds = append(m.scheds, compiled)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if err := c.combination(); err != nil {
-		return err
-	}
-	return c.in("direct_first", c.directFirst)
+	return nil
 }
 
 func (c *compiler) directFirst() error {

@@ -111,7 +111,8 @@ func (s *Snapshot) Inherit(x *Save, now time.Time) (groups, added []string, err 
 func (s *Snapshot) inherited(rule *inheritance, f *fact, now time.Time) ([]string, error) {
 	switch {
 	case f.state == factUnknown:
-		return nil, Errorf(Invalid, "resource.properties."+rule.attribute, "missing: the rule of inheritance %q looks at it; send null if there is none", rule.name)
+		return nil, Errorf(Invalid, "resource.properties."+rule.attribute,
+			"missing: the rule of inheritance %q looks at it; send null if there is none", rule.name)
 	case f.state == factAbsent:
 		return nil, nil
 	case rule.copy:
@@ -120,10 +121,7 @@ func (s *Snapshot) inherited(rule *inheritance, f *fact, now time.Time) ([]strin
 		return []string{f.text}, nil
 	}
 	people := &directory{s: s, at: now}
-	groups, err := people.groups(who{f.space, f.text}.String())
-	if err != nil { // he is unknown
-		return nil, nil
-	}
+	groups, _ := people.groups(who{f.space, f.text}.String()) // who is unknown is in none
 	return groups, nil
 }
 

@@ -167,26 +167,30 @@ func TestAnswersHoldAsLongAsTheySay(t *testing.T) {
 			}
 		}
 		for range 16 {
-			q, now := l.question(), l.moment()
-			was, d, ok := l.answer(l.s, q, now)
-			if !ok || d.until != 0 && d.until <= now.UnixNano()+1 {
-				continue
-			}
-			until := now.Add(1000 * time.Hour)
-			if d.until != 0 {
-				until = d.ValidUntil()
-			}
-			later := until.Add(-1)
-			if l.chance(2) {
-				later = now.Add(time.Duration(rapid.Int64Range(1, int64(until.Sub(now))-1).Draw(t, "later")))
-			}
-			is, _, _ := l.answer(l.s, q, later)
-			was.Context.ValidUntil, is.Context.ValidUntil = nil, nil
-			if !proto.Equal(was, is) {
-				t.Fatalf("at %v: %v\nat %v: %v\nuntil %v\n%v", now, was, later, is, until, q)
-			}
+			l.holds(l.question(), l.moment())
 		}
 	})
+}
+
+// holds tries an answer at a later moment before its valid_until.
+func (l *life) holds(q *Question, now time.Time) {
+	was, d, ok := l.answer(l.s, q, now)
+	if !ok || d.until != 0 && d.until <= now.UnixNano()+1 {
+		return
+	}
+	until := now.Add(1000 * time.Hour)
+	if d.until != 0 {
+		until = d.ValidUntil()
+	}
+	later := until.Add(-1)
+	if l.chance(2) {
+		later = now.Add(time.Duration(rapid.Int64Range(1, int64(until.Sub(now))-1).Draw(l.t, "later")))
+	}
+	is, _, _ := l.answer(l.s, q, later)
+	was.Context.ValidUntil, is.Context.ValidUntil = nil, nil
+	if !proto.Equal(was, is) {
+		l.t.Fatalf("at %v: %v\nat %v: %v\nuntil %v\n%v", now, was, later, is, until, q)
+	}
 }
 
 // meets says whether an entry concerns the holder of an answer.

@@ -3,14 +3,15 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 	_ "time/tzdata" // zones must not depend on the machine
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
-// schedule is compiled hours. Hours are by the clock on the wall: on the day on which a zone's clock is put forward, an
-// opening inside the lost hour begins when the clock has jumped over it.
+// schedule is compiled hours. Hours are by the clock on the wall: where a zone's clock is put forward, hours that begin or end
+// inside the lost hour do so when the clock jumps over it; where it is put back, what it shows twice holds twice.
 type schedule struct {
 	name  string
 	zone  *time.Location
@@ -50,29 +51,34 @@ func newSchedule(src *klinkev1.Schedule) (schedule, error) {
 
 // at says whether a moment is inside the hours, and when that next changes or could change. It does not allocate.
 func (s *schedule) at(now time.Time) (inside bool, next time.Time) {
+	const never = time.Duration(math.MaxInt64)
 	local := now.In(s.zone)
-	y, m, d := local.Date()
-	for day := range 9 { // a week on, and a day on either side of it for zones that jump
+	shown := time.Duration(local.Hour())*time.Hour + time.Duration(local.Minute())*time.Minute +
+		time.Duration(local.Second())*time.Second + time.Duration(local.Nanosecond())
+	first := never // from now until the first edge, while the clock on the wall runs as time does
+	for day := 0; day < 8 && first == never; day++ {
 		weekday := (int(local.Weekday()) + day) % 7
+		midnight := time.Duration(day)*24*time.Hour - shown
 		for i := range s.hours {
 			h := &s.hours[i]
 			if !h.days[weekday] {
 				continue
 			}
-			from := time.Date(y, m, d+day, 0, h.from, 0, 0, s.zone)
-			until := time.Date(y, m, d+day, 0, h.until, 0, 0, s.zone)
-			if !now.Before(from) && now.Before(until) {
-				inside = true
-			}
-			for _, edge := range [2]time.Time{from, until} {
-				if edge.After(now) && (next.IsZero() || edge.Before(next)) {
-					next = edge
+			from, until := midnight+time.Duration(h.from)*time.Minute, midnight+time.Duration(h.until)*time.Minute
+			inside = inside || from <= 0 && until > 0
+			for _, edge := range [2]time.Duration{from, until} {
+				if edge > 0 {
+					first = min(first, edge)
 				}
 			}
 		}
-		if !next.IsZero() {
-			return inside, next
-		}
+	}
+	if first == never {
+		return inside, next
+	}
+	next = now.Add(first)
+	if _, change := local.ZoneBounds(); !change.IsZero() && change.Before(next) {
+		next = change // what the clock then shows is looked at anew
 	}
 	return inside, next
 }

@@ -3,9 +3,11 @@ package server
 
 import (
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
@@ -27,6 +29,10 @@ func TestDeleteByKey(t *testing.T) {
 			Type: "recording", Id: "r1", Action: "listen", Holder: "user:carl", Level: "any"}}},
 		{Record: &klinkev1.Record_Ceiling{Ceiling: &klinkev1.Ceiling{Holder: "user:carl", Permission: "recording.listen", Level: "own"}}},
 		{Record: &klinkev1.Record_ListedNumber{ListedNumber: &klinkev1.ListedNumber{List: "extensions", Number: "201"}}},
+		{Record: &klinkev1.Record_ServiceClass{ServiceClass: &klinkev1.ServiceClass{Name: "k", Zone: "UTC",
+			Types:    []klinkev1.NumberType{klinkev1.NumberType_NUMBER_TYPE_MOBILE},
+			Prefixes: []*klinkev1.ClassPrefix{{Prefix: "+4930", Deny: true}},
+			Hours:    []*klinkev1.ClassHours{{Type: klinkev1.NumberType_NUMBER_TYPE_MOBILE, From: durationpb.New(0), Until: durationpb.New(time.Hour)}}}}},
 		{Record: &klinkev1.Record_SharingRule{SharingRule: &klinkev1.SharingRule{
 			Type: "recording", From: "user:carl", To: "group:g", Level: klinkev1.SharingLevel_SHARING_LEVEL_READ}}},
 		{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "s", Region: "DE", AccessDigits: "0", Default: true}}},
@@ -56,6 +62,11 @@ func TestPutNeedsMoreThanTheKey(t *testing.T) {
 		"changes[0].put.ceiling.level": {Record: &klinkev1.Record_Ceiling{Ceiling: &klinkev1.Ceiling{Holder: "user:carl", Permission: "call.place"}}},
 		"changes[0].put.sharing_rule.level": {Record: &klinkev1.Record_SharingRule{SharingRule: &klinkev1.SharingRule{
 			Type: "recording", From: "user:carl", To: "everybody"}}},
+		"changes[0].put.service_class.prefixes[1].prefix": {Record: &klinkev1.Record_ServiceClass{ServiceClass: &klinkev1.ServiceClass{
+			Name: "k", Prefixes: []*klinkev1.ClassPrefix{{Prefix: "+49"}, {Prefix: "+49x", Deny: true}}}}},
+		"changes[0].put.service_class.hours[0].until": {Record: &klinkev1.Record_ServiceClass{ServiceClass: &klinkev1.ServiceClass{
+			Name: "k", Zone: "UTC", Types: []klinkev1.NumberType{klinkev1.NumberType_NUMBER_TYPE_MOBILE},
+			Hours: []*klinkev1.ClassHours{{Type: klinkev1.NumberType_NUMBER_TYPE_MOBILE, From: durationpb.New(0)}}}}},
 		"changes[0].put.site.region": {Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "s"}}},
 	} {
 		_, err := h.directory.Write(t.Context(), &klinkev1.WriteRequest{Tenant: "acme", Changes: []*klinkev1.Change{put(r)}})

@@ -8,9 +8,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
@@ -85,6 +89,10 @@ model: m@1
 settings:
   active: {"": true, account: false}
   rights: lowest
+classes:
+  closed: {}
+  night shift: {types: [internal, premium], prefixes: {"+49": deny, "+4930": allow, "20": deny}, hours: {internal: [["00:00", "06:00"],
+      ["22:00", "24:00"]], premium: ["22:00", "06:00"]}, zone: Europe/Berlin}
 sites:
   berlin: {region: DE, access: "0", default: true, emergency: ["1234"]}
 departments:
@@ -120,6 +128,20 @@ lists:
 	}
 }
 
+// The order of a class's hours means nothing, and those of one type are written together.
+func TestHoursAreWrittenByType(t *testing.T) {
+	at := func(kind klinkev1.NumberType, hour int) *klinkev1.ClassHours {
+		return &klinkev1.ClassHours{Type: kind, From: durationpb.New(time.Duration(hour) * time.Hour), Until: durationpb.New(time.Duration(hour+1) * time.Hour)}
+	}
+	mobile, national := klinkev1.NumberType_NUMBER_TYPE_MOBILE, klinkev1.NumberType_NUMBER_TYPE_NATIONAL
+	text := encoded(t, []*klinkev1.Record{{Record: &klinkev1.Record_ServiceClass{ServiceClass: &klinkev1.ServiceClass{
+		Name: "k", Zone: "UTC", Hours: []*klinkev1.ClassHours{at(mobile, 8), at(national, 9), at(mobile, 12), at(mobile, 6)}}}}})
+	const want = `  k: {hours: {mobile: [["08:00", "09:00"], ["12:00", "13:00"], ["06:00", "07:00"]], national: ["09:00", "10:00"]},`
+	if got := strings.Split(text, "\n")[3]; got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
 func TestOrderOfPutDoesNotMatter(t *testing.T) {
 	world, _ := preset.World("bitrix24")
 	rs := records(mustDecode(t, string(world)))
@@ -146,6 +168,13 @@ func member(group, holder string) *klinkev1.Record {
 }
 
 func TestUnsayableRecords(t *testing.T) {
+	class := func(text string) *klinkev1.Record {
+		k := &klinkev1.ServiceClass{}
+		if err := prototext.Unmarshal([]byte(`name: "k" `+text), k); err != nil {
+			t.Fatal(err)
+		}
+		return &klinkev1.Record{Record: &klinkev1.Record_ServiceClass{ServiceClass: k}}
+	}
 	cell := func(c *klinkev1.Cell) *klinkev1.Record {
 		return &klinkev1.Record{Record: &klinkev1.Record_Cell{Cell: c}}
 	}
@@ -162,6 +191,14 @@ func TestUnsayableRecords(t *testing.T) {
 		{[]*klinkev1.Record{department("a", ""), department("a", "b")}, "record: \"a\" is put twice"},
 		{[]*klinkev1.Record{department("a", "b"), department("b", "a")}, "record: `a` is above itself"},
 		{[]*klinkev1.Record{member("g", "anna")}, "record: \"anna\" is no holder"},
+		{[]*klinkev1.Record{class(`types: 99`)}, "record: 99 is no type of number"},
+		{[]*klinkev1.Record{class(`types: [3, 3]`)}, "record: the type mobile twice"},
+		{[]*klinkev1.Record{class(`prefixes{prefix: "+49x"}`)}, "record: `+49x` is no prefix: write + and the first digits of numbers (\"+4930\"), or the first digits of extensions alone (\"20\")"},
+		{[]*klinkev1.Record{class(`prefixes{prefix: "20"} prefixes{prefix: "20" deny: true}`)}, "record: the prefix 20 twice"},
+		{[]*klinkev1.Record{class(`hours{type: 3 from{} until{seconds: 60}}`)}, "record: hours without a time zone"},
+		{[]*klinkev1.Record{class(`zone: "UTC" hours{type: 3 from{} until{seconds: 61}}`)}, "record: hours from 0s until 1m1s are no two times of day, whole minutes"},
+		{[]*klinkev1.Record{class(`zone: "UTC" hours{type: 3 from{} until{}}`)}, "record: hours from 0s until 0s are no two times of day, whole minutes"},
+		{[]*klinkev1.Record{class(`zone: "UTC" hours{type: 3 until{seconds: 60}}`)}, "record: hours from 0s until 1m0s are no two times of day, whole minutes"},
 		{[]*klinkev1.Record{cell(&klinkev1.Cell{Role: "r", Permission: "t.x", Level: "a@b"})}, "record: the level \"a@b\" cannot be written behind an @"},
 		{[]*klinkev1.Record{cell(&klinkev1.Cell{Role: "r", Permission: "x", Level: "a"})}, "record: \"x\" is no permission"},
 		{[]*klinkev1.Record{{Record: &klinkev1.Record_Subject{Subject: &klinkev1.Subject{Id: "a"}}}}, "record: a subject that is neither a user nor an app"},
