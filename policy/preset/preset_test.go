@@ -85,9 +85,11 @@ func TestKindsOfFiles(t *testing.T) {
 		name              string
 		file, world, demo bool
 	}{
+		{"aircall", true, true, false},
 		{"bitrix24", true, true, false},
 		{"telephony", true, false, false},
 		{"demo", false, false, true},
+		{"demo-aircall", false, false, true},
 		{"bitrix24.world", false, false, false},
 		{"nothing", false, false, false},
 		{"", false, false, false},
