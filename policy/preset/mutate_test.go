@@ -510,6 +510,8 @@ func (x *mutator) telephony() {
 		for i, n := range r.GetEmergency() {
 			without(x, &r.Emergency, i, "region "+r.GetName()+": emergency number "+n)
 		}
+		instead(x, &r.Trunk, "", "region "+r.GetName()+": trunk prefix removed")
+		instead(x, &r.International, "099", "region "+r.GetName()+": international prefix 099")
 	}
 	for i, p := range x.m.GetNumberTypes() {
 		without(x, &x.m.NumberTypes, i, "number type of "+p.GetPrefix())

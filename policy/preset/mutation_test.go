@@ -1,5 +1,6 @@
 // This test proves that the worlds would notice: whatever single place of a preset is changed, some answer of its world is no
-// longer the expected one. What goes unnoticed is named, with the reason, in docs/presets/mutation.md.
+// longer the expected one; of a mixin, some answer of some world. What goes unnoticed is named, with the reason, in
+// docs/presets/mutation.md.
 package preset_test
 
 import (
@@ -20,111 +21,148 @@ import (
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
+const (
+	page = "docs/presets/mutation.md"
+	// enough is how many of a hundred changes a world must notice.
+	enough = 95
+)
+
 // TestMutation tries all changes: the page must say what comes of it, no more and no less, and the score must suffice.
 func TestMutation(t *testing.T) {
-	said := readPage(t)
 	names := preset.Names()
-	scores := make([]score, len(names))
+	tried := make([][]change, len(names))
 	t.Run("presets", func(t *testing.T) {
 		for i, name := range names {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				scores[i] = scored(t, name)
+				tried[i] = try(t, name)
 			})
 		}
 	})
 	if t.Failed() {
 		return
 	}
-	var rows, unnoticed []string
-	for _, s := range scores {
-		if s.noticed()*100 < enough*s.tried {
-			t.Errorf("%s: that is less than %d %%", s, enough)
-		}
-		rows = append(rows, s.row())
-		for _, name := range s.survivors {
-			if !slices.Contains(said.reasons[s.preset], name) && !slices.Contains(said.reasons[every], name) {
-				t.Errorf("%s: under %s, or under %s, is not said why nobody notices\n- `%s`", page, s.preset, every, name)
-			}
-		}
-		for _, name := range said.reasons[s.preset] {
-			if !slices.Contains(s.survivors, name) {
-				t.Errorf("%s: under %s is said of a change that is noticed, or cannot be made: %s", page, s.preset, name)
-			}
-		}
-		unnoticed = append(unnoticed, s.survivors...)
+	var scores []score
+	for _, name := range names {
+		scores = append(scores, score{name: name})
 	}
-	if !slices.Equal(said.rows, rows) {
-		t.Errorf("%s must have the lines\n%s\nit has\n%s", page, strings.Join(rows, "\n"), strings.Join(said.rows, "\n"))
-	}
-	for heading, reasons := range said.reasons {
-		if heading != every && !slices.Contains(names, heading) {
-			t.Errorf("%s: %s is no preset", page, heading)
-		}
-		for _, name := range reasons {
-			if heading == every && !slices.Contains(unnoticed, name) {
-				t.Errorf("%s: under %s is said of a change that every preset notices, or cannot be made: %s", page, every, name)
+	for _, mixin := range mixins(t) {
+		scores = append(scores, score{name: mixin})
+		shared := &scores[len(scores)-1]
+		for _, name := range ofMixin(t, mixin) {
+			c := change{name: name, outcome: refused}
+			for i := range tried {
+				at := slices.IndexFunc(tried[i], func(o change) bool { return o.name == name })
+				if at >= 0 {
+					c.outcome = max(c.outcome, tried[i][at].outcome)
+					tried[i] = slices.Delete(tried[i], at, at+1)
+				}
 			}
+			shared.count(c)
 		}
 	}
+	for i := range tried {
+		for _, c := range tried[i] {
+			scores[i].count(c)
+		}
+	}
+	readPage(t).compare(t, scores)
 }
 
-// score is what came of the changes of one preset.
+// change is what came of one change of a preset.
+type change struct {
+	name    string
+	outcome outcome
+}
+
+type outcome int
+
+// The outcomes. Of a change that several presets share the highest holds.
+const (
+	refused   outcome = iota // it is no model
+	unnoticed                // all answers are as expected
+	noticed                  // some answer is not
+)
+
+// score is what came of the changes of one preset, or of one mixin: that is of a change in all presets that use it.
 type score struct {
-	preset         string
-	tried, refused int
-	survivors      []string
+	name                    string
+	tried, noticed, refused int
+	survivors               []string
 }
 
-func scored(t *testing.T, name string) score {
+func (s *score) count(c change) {
+	switch c.outcome {
+	case refused:
+		s.refused++
+		return
+	case unnoticed:
+		s.survivors = append(s.survivors, c.name)
+	case noticed:
+		s.noticed++
+	}
+	s.tried++
+}
+
+// row is the line of the page's table.
+func (s *score) row() string {
+	percent := float64(100*s.noticed) / float64(max(s.tried, 1))
+	return fmt.Sprintf("| `%s` | %d | %d | %.1f %% | %d |", s.name, s.tried, s.noticed, percent, s.refused)
+}
+
+func try(t *testing.T, name string) (out []change) {
 	t.Helper()
 	data, _ := preset.File(name)
-	src, err := account.Model(name+".yaml", data, mixin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := source(t, name, data)
 	world := expected(t, name)
 	if red, _ := world.red(src); red != "" {
 		t.Fatalf("before anything was changed: %s", red)
 	}
-	out := score{preset: name}
-	mutate(t, src, func(m *klinkev1.Model, change string) {
-		red, ok := world.red(m)
-		switch {
-		case !ok:
-			out.refused++
-			return
-		case red == "":
-			out.survivors = append(out.survivors, change)
+	names := map[string]bool{}
+	mutate(t, src, func(m *klinkev1.Model, name string) {
+		if names[name] {
+			t.Errorf("two changes are called %q", name)
 		}
-		out.tried++
+		names[name] = true
+		red, ok := world.red(m)
+		c := change{name: name, outcome: refused}
+		switch {
+		case ok && red == "":
+			c.outcome = unnoticed
+		case ok:
+			c.outcome = noticed
+		}
+		out = append(out, c)
 	})
-	t.Log(out)
 	return out
 }
 
-func (s score) noticed() int { return s.tried - len(s.survivors) }
-
-func (s score) percent() string {
-	return fmt.Sprintf("%.1f %%", float64(100*s.noticed())/float64(max(s.tried, 1)))
+func source(t *testing.T, name string, data []byte) *klinkev1.Model {
+	t.Helper()
+	src, err := account.Model(name+".yaml", data, mixin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
 }
 
-// String says what came of it in a line; changes that are no model are not counted.
-func (s score) String() string {
-	return fmt.Sprintf("%s: %d of %d changes are noticed (%s), %d more are no model", s.preset, s.noticed(), s.tried, s.percent(), s.refused)
+// mixins are those that the presets use.
+func mixins(t *testing.T) (out []string) {
+	t.Helper()
+	for _, name := range preset.Names() {
+		out = append(out, open(t, preset.File, name).Uses...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
-// row is the line of the page's table.
-func (s score) row() string {
-	return fmt.Sprintf("| `%s` | %d | %d | %s | %d |", s.preset, s.tried, s.noticed(), s.percent(), s.refused)
+// ofMixin names the changes of what a mixin says. They have the same names in every preset that uses it.
+func ofMixin(t *testing.T, mixin string) (out []string) {
+	t.Helper()
+	src := source(t, mixin, []byte("model: "+mixin+"\nuses: ["+mixin+"]\n"))
+	mutate(t, src, func(_ *klinkev1.Model, name string) { out = append(out, name) })
+	return out
 }
-
-const (
-	page  = "docs/presets/mutation.md"
-	every = "Every preset"
-	// enough is how many of a hundred changes a world must notice.
-	enough = 95
-)
 
 // mutationPage is what the documentation says: the lines of the scores, and the unnoticed changes by heading.
 type mutationPage struct {
@@ -156,6 +194,35 @@ func readPage(t *testing.T) *mutationPage {
 		}
 	}
 	return p
+}
+
+// compare reports where the page differs from what came of the changes, and scores that do not suffice.
+func (p *mutationPage) compare(t *testing.T, scores []score) {
+	t.Helper()
+	var rows []string
+	for _, s := range scores {
+		rows = append(rows, s.row())
+		if s.noticed*100 < enough*s.tried {
+			t.Errorf("%s: that is less than %d %%", s.row(), enough)
+		}
+		for _, name := range s.survivors {
+			if !slices.Contains(p.reasons[s.name], name) {
+				t.Errorf("%s: under %s is not said why nobody notices\n- `%s`", page, s.name, name)
+			}
+		}
+		for _, name := range p.reasons[s.name] {
+			if !slices.Contains(s.survivors, name) {
+				t.Errorf("%s: under %s is said of a change that is noticed, or cannot be made: %s", page, s.name, name)
+			}
+		}
+		delete(p.reasons, s.name)
+	}
+	if !slices.Equal(p.rows, rows) {
+		t.Errorf("%s must have the lines\n%s\nit has\n%s", page, strings.Join(rows, "\n"), strings.Join(p.rows, "\n"))
+	}
+	for heading := range p.reasons {
+		t.Errorf("%s: %s is neither preset nor mixin", page, heading)
+	}
 }
 
 // expectations are the documents of a world, read once and asked of many models.
