@@ -30,6 +30,7 @@ type mutator struct {
 type scaleUse struct {
 	*klinkev1.Scale
 	types []*klinkev1.ResourceType
+	label string
 }
 
 // passes is the setting that stands for a test which always passes or, when it is asked for false, always fails.
@@ -49,12 +50,8 @@ func mutate(t *testing.T, src *klinkev1.Model, try func(m *klinkev1.Model, name 
 	x.collect(m.ProtoReflect())
 	x.join()
 	x.types()
-	for i, s := range x.scales {
-		name := "scale " + s.GetName()
-		if slices.ContainsFunc(x.scales[:i], func(o *scaleUse) bool { return o.GetName() == s.GetName() }) {
-			name += " of " + s.types[0].GetName()
-		}
-		x.scale(s, name)
+	for _, s := range x.scales {
+		x.scale(s, s.label)
 	}
 	x.roles()
 	x.tenant()
@@ -165,7 +162,11 @@ func (x *mutator) shareScales() {
 			i := slices.IndexFunc(x.scales, func(s *scaleUse) bool { return proto.Equal(s.Scale, r.Scale) })
 			if i < 0 {
 				i = len(x.scales)
-				x.scales = append(x.scales, &scaleUse{Scale: r.Scale})
+				label := "scale " + r.GetScale().GetName()
+				if slices.ContainsFunc(x.scales, func(s *scaleUse) bool { return s.GetName() == r.GetScale().GetName() }) {
+					label += " of " + t.GetName()
+				}
+				x.scales = append(x.scales, &scaleUse{Scale: r.Scale, label: label})
 			}
 			r.Scale = x.scales[i].Scale
 			if !slices.Contains(x.scales[i].types, t) {
@@ -267,7 +268,7 @@ func (x *mutator) rule(t *klinkev1.ResourceType, r *klinkev1.Rule, at string) {
 	}
 	for _, s := range x.scales {
 		if old := r.GetScale(); old != nil && s.fits(t) && !s.contains(old) {
-			instead(x, &r.Scale, s.Scale, at+": scale "+s.GetName())
+			instead(x, &r.Scale, s.Scale, at+": "+s.label)
 		}
 	}
 }

@@ -14,10 +14,12 @@ ask deny  GATE        -        bert send message:m1 assigned=bert template=t1 te
 ask deny  GATE        -        petra send message:m1 assigned=bert kind=text window_open=false
 ask deny  GATE        -        petra send template:t1 state=pending assigned=bert
 
-say Clara may send one category by one number, and see dashboards too. Anna runs campaigns, and approves no templates.
+say Clara may send one category by one number, and see dashboards too. Felix writes text, nothing else. Anna runs campaigns, and approves no templates.
 ask allow RELATION    assigned clara send template:t1 state=approved category=utility number=berlin assigned=clara
 ask deny  GATE        -        clara send template:t1 state=approved category=marketing number=berlin assigned=clara
 ask allow ANY         any      clara view analytics:a1
+ask allow RELATION    assigned felix send message:m1 assigned=felix kind=text window_open=true
+ask deny  LEVEL_EMPTY none     felix send message:m1 assigned=felix kind=image window_open=true
 ask allow ANY         any      anna send message:m1 assigned=null kind=image template=t1 template_state=approved
 ask deny  LEVEL_EMPTY none     anna approve template:t1
 
