@@ -152,6 +152,11 @@ func TestTheMostSpecificLimitCounts(t *testing.T) {
 	}{
 		{"", "within doc:1, facts: {mark: m}", true},
 		{"", "within_strict doc:1, facts: {mark: m}", false},
+		{"", "within doc:1, facts: {mark: null}", true},
+		{"", "within_strict doc:1, facts: {mark: null}", false},
+		{"", "within doc:1", false},
+		{limit("anna", "m"), "within doc:1, facts: {mark: null}", false},
+		{limit("anna", ""), "within doc:1, facts: {mark: null}", false},
 		{limit("anna", "m"), "within doc:1, facts: {mark: m}", true},
 		{limit("anna", "m"), "within_strict doc:1, facts: {mark: m}", true},
 		{limit("anna", "m"), "within doc:1, facts: {mark: other}", false},

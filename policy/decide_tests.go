@@ -20,7 +20,7 @@ func (a *asker) test(t *test, q *frame) bool {
 		return a.value(t, q)
 	case testWithin:
 		f := a.fact(q, t.attr)
-		if f.state != factPresent {
+		if f.state == factUnknown {
 			return false
 		}
 		limited, within := a.limit(q.p, t.no, f.text)

@@ -52,6 +52,16 @@ func (e *explainer) test(t *test, q frameOf) bool {
 	switch t.kind {
 	case testAbsent:
 		return f.state == factAbsent
+	case testWithin:
+		values := e.limit(q.p, t.no)
+		switch {
+		case f.state == factUnknown:
+			return false
+		case values == nil:
+			e.sayf("there is no limit %s", e.s.model.limits[t.no])
+			return !t.strict
+		}
+		return f.text != "" && slices.Contains(values, f.text)
 	case testValue:
 		return f.state == factAbsent && slices.ContainsFunc(t.values, func(s scalar) bool { return s.null }) ||
 			f.state == factPresent && slices.ContainsFunc(t.values, func(s scalar) bool {
@@ -71,12 +81,6 @@ func (e *explainer) test(t *test, q frameOf) bool {
 			return e.inGroup(q.p, f.text)
 		}
 		return q.p.who == who{f.space, f.text}
-	case testWithin:
-		values := e.limit(q.p, t.no)
-		if values == nil {
-			return !t.strict
-		}
-		return f.text != "" && slices.Contains(values, f.text)
 	case testMemberOf:
 		return slices.ContainsFunc(f.list, func(g string) bool { return e.inGroup(q.p, g) && (t.carrying == "" || e.carries(q, g, t.carrying)) })
 	case testListed:
