@@ -114,21 +114,28 @@ func (d *draft) combination() {
 
 // setting is a setting's value for a type and a field: the most specific one, else the model's default, else nothing.
 func (s *Snapshot) setting(no uint16, typ uint16, field string) string {
+	v, _ := s.settingSet(no, typ, field)
+	return v
+}
+
+// settingSet is setting; set is false when neither the tenant nor the model says a value.
+func (s *Snapshot) settingSet(no uint16, typ uint16, field string) (value string, set bool) {
 	v := &s.settings[no]
 	if v.scoped != nil {
 		if field != "" {
 			if x, ok := v.scoped[settingScope{typ, field}]; ok {
-				return x
+				return x, true
 			}
 		}
 		if x, ok := v.scoped[settingScope{typ, ""}]; ok {
-			return x
+			return x, true
 		}
 	}
 	if v.set {
-		return v.plain
+		return v.plain, true
 	}
-	return s.model.settings[no].fallback
+	declared := &s.model.settings[no]
+	return declared.fallback, declared.has
 }
 
 func (d *draft) listed(x *klinkev1.ListedNumber) (uint16, uint64, error) {
