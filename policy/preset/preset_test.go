@@ -74,6 +74,7 @@ func TestKindsOfFiles(t *testing.T) {
 	}{
 		{"bitrix24", true, true, false},
 		{"telephony", true, false, false},
+		{"crmnow", true, true, false},
 		{"demo", false, false, true},
 		{"bitrix24.world", false, false, false},
 		{"nothing", false, false, false},
@@ -151,7 +152,7 @@ func TestWorlds(t *testing.T) {
 	}
 }
 
-var askForm = regexp.MustCompile(`^(user|app):\S+ \S+ [a-z_]+:\S+$`)
+var askForm = regexp.MustCompile(`^(user|app):\S+ \S+ [a-z_]+(\.[a-z_]+)?:\S+$`)
 
 func wellFormed(q map[string]any) error {
 	known := []string{"ask", "facts", "context", "as", "roles", "at", "expect", "reason", "level", "relation", "why"}
@@ -161,7 +162,7 @@ func wellFormed(q map[string]any) error {
 		}
 	}
 	if ask, _ := q["ask"].(string); !askForm.MatchString(ask) {
-		return errors.New("want `subject action type:id`")
+		return errors.New("want `subject action type:id` or `… type.field:id`")
 	}
 	if !slices.Contains([]any{"allow", "deny", "error"}, q["expect"]) {
 		return fmt.Errorf("expects %v", q["expect"])
