@@ -88,6 +88,7 @@ type draft struct {
 	stands    map[edge]struct{}   // entities whose holders, or what is given to these, changed; 0 for everybody
 	born      map[edge]struct{}   // entities that are new: no class of the old snapshot stands on them
 	fresh     map[uint32]struct{} // classes that are new
+	whole     bool                // all classes are new, and none is listed: a tenant is restored
 	hits      []uint32            // filled by finish: the old classes whose rights may have changed
 	touched   map[klinkev1.ReadKind]bool
 	lists     map[string]bool
@@ -192,6 +193,8 @@ func (d *draft) put(r *klinkev1.Record) (bool, error) {
 		return in("emergency_number", d.putEmergencyNumber, x.EmergencyNumber)
 	case *klinkev1.Record_SharingRule:
 		return in("sharing_rule", d.putSharingRule, x.SharingRule)
+	case *klinkev1.Record_ServiceClass:
+		return in("service_class", d.putServiceClass, x.ServiceClass)
 	}
 	return false, Errorf(Invalid, "", "a kind of record that this version does not know")
 }
@@ -237,6 +240,8 @@ func (d *draft) delete(r *klinkev1.Record) (bool, error) {
 		return in("emergency_number", d.deleteEmergencyNumber, x.EmergencyNumber)
 	case *klinkev1.Record_SharingRule:
 		return in("sharing_rule", d.deleteSharingRule, x.SharingRule)
+	case *klinkev1.Record_ServiceClass:
+		return in("service_class", d.deleteServiceClass, x.ServiceClass)
 	}
 	return false, Errorf(Invalid, "", "a kind of record that this version does not know")
 }

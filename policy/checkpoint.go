@@ -246,25 +246,11 @@ func (w *checkpointer) relations() {
 			w.add(&klinkev1.Record{Record: &klinkev1.Record_GroupMember{GroupMember: &klinkev1.GroupMember{Group: g.id, Member: s.holderText(m)}}}, digest{})
 		}
 	}
-	w.bag(holderEverybody)
-	for n := range s.groups.len() {
-		w.bag(holderGroup | holder(n))
-	}
-	for n := range s.roles.len() {
-		w.bag(holderRole | holder(n))
-		w.bag(holderRoleBelow | holder(n))
-	}
-	for n := range s.departments.len() {
-		w.bag(holderDepartment | holder(n))
-		w.bag(holderDepartmentBelow | holder(n))
-	}
+	s.bags(w.bag)
 }
 
-func (w *checkpointer) bag(h holder) {
-	s, b := w.s, w.s.bagOf(h)
-	if b == nil {
-		return
-	}
+func (w *checkpointer) bag(h holder, b *bag) {
+	s := w.s
 	name := s.holderText(h)
 	for _, r := range b.roles {
 		t := timed{role: r.role}
@@ -336,6 +322,11 @@ func (w *checkpointer) settings() {
 			w.add(&klinkev1.Record{Record: &klinkev1.Record_Setting{Setting: &klinkev1.Setting{Name: name, Scope: text, Value: value}}}, digest{})
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.services)) {
+		if k := s.services[name]; k != s.model.services[name] {
+			w.add(&klinkev1.Record{Record: &klinkev1.Record_ServiceClass{ServiceClass: k.source}}, digest{})
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(s.sites)) {
 		x := s.sites[id]
 		w.add(&klinkev1.Record{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{
@@ -360,7 +351,7 @@ func (w *checkpointer) numbers() {
 // Restorer builds a snapshot from the chunks of a checkpoint, in their order. It is used by one goroutine.
 type Restorer struct {
 	d       *draft
-	flags   []uint32 // by the checkpoint's number, as the model in use numbers them
+	flags   []string // by the checkpoint's number
 	classes []uint32 // likewise, each holding one reference for the restorer
 	placed  []uint32 // how many subjects came for each of them
 	edges   []edge   // scratch
@@ -368,7 +359,13 @@ type Restorer struct {
 
 // NewRestorer restores under the models that a function finds.
 func NewRestorer(models func(name string, version uint32) (*Model, error)) *Restorer {
-	return &Restorer{d: newDraft(Empty(), Stamp{Now: epoch, Models: models, Replay: true})}
+	return restorer(newDraft(Empty(), Stamp{Now: epoch, Models: models, Replay: true}))
+}
+
+// restorer builds a tenant in an empty draft.
+func restorer(d *draft) *Restorer {
+	d.whole = true
+	return &Restorer{d: d}
 }
 
 var errCheckpoint = errors.New("the checkpoint is damaged")
@@ -409,5 +406,6 @@ func (r *Restorer) Snapshot() (*Snapshot, error) {
 // finish takes the restorer itself out of the classes and derives the rest.
 func (r *Restorer) finish() error {
 	r.settle()
+	r.d.s.classes.marks = nil
 	return r.d.finish()
 }

@@ -3,6 +3,8 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -23,6 +25,9 @@ func Compile(src *klinkev1.Model, version uint32) (*Model, error) {
 	}
 	return c.m, nil
 }
+
+// maxFlags is how many superuser flags a model declares; so nobody carries more.
+const maxFlags = 32
 
 type compiler struct {
 	m  *Model
@@ -46,6 +51,9 @@ func (c *compiler) names() error {
 	m, src := c.m, c.m.source
 	if err := c.in("name", func() error { return c.identifier(src.GetName()) }); err != nil {
 		return err
+	}
+	if n := len(src.GetFlags()); n > maxFlags {
+		return Errorf(TooLarge, "model.flags", "%d flags; a model may have %d", n, maxFlags)
 	}
 	m.flagNo = map[string]uint32{}
 	for _, f := range src.GetFlags() {
@@ -308,22 +316,26 @@ func (c *compiler) telephone() error {
 		return c.errorf("%v", err)
 	}
 	c.m.plan = plan
-	c.m.classes = map[string]uint32{}
-	for _, k := range c.m.source.GetClasses() {
-		if err := c.in("classes", func() error { return c.fresh(k.GetName(), has(c.m.classes, k.GetName())) }); err != nil {
+	c.m.services = map[string]*serviceClass{}
+	for _, src := range c.m.source.GetClasses() {
+		err := c.in("classes["+src.GetName()+"]", func() error {
+			if err := c.fresh(src.GetName(), has(c.m.services, src.GetName())); err != nil {
+				return err
+			}
+			k, err := newServiceClass(src)
+			if err != nil {
+				return within(strings.Join(append([]string{"model"}, c.at...), "."), err)
+			}
+			c.m.services[src.GetName()] = k
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		var mask uint32
-		for _, t := range k.GetTypes() {
-			if t <= 0 || int(t) >= len(klinkev1.NumberType_name) {
-				return c.in("classes["+k.GetName()+"]", func() error { return c.errorf("unknown number type %d", t) })
-			}
-			mask |= 1 << t
-		}
-		c.m.classes[k.GetName()] = mask
 	}
-	for purpose, k := range c.m.source.GetDefaultClasses() {
-		if _, ok := c.m.classes[k]; !ok {
+	for _, purpose := range slices.Sorted(maps.Keys(c.m.source.GetDefaultClasses())) {
+		number(c.m.limitNo, &c.m.limits, purpose)
+		if k := c.m.source.GetDefaultClasses()[purpose]; !has(c.m.services, k) {
 			return c.in("default_classes["+purpose+"]", func() error { return c.errorf("no class of service is named %q", k) })
 		}
 	}

@@ -192,18 +192,17 @@ func cutContext(name string) (string, bool) {
 
 func (c *compiler) numberClass(t *resourceType, out *test, n *klinkev1.NumberClass) (err error) {
 	out.kind = testNumberClass
-	name := n.GetFixed()
-	if name == "" {
+	out.class = n.GetFixed()
+	if out.class == "" {
 		var ok bool
-		if name, ok = c.m.source.GetDefaultClasses()[n.GetOf()]; !ok {
+		if out.class, ok = c.m.source.GetDefaultClasses()[n.GetOf()]; !ok {
 			return c.errorf("no default class for the purpose %q", n.GetOf())
 		}
+		out.limit, out.no = true, number(c.m.limitNo, &c.m.limits, n.GetOf())
 	}
-	mask, ok := c.m.classes[name]
-	if !ok {
-		return c.errorf("no class of service is named %q", name)
+	if !has(c.m.services, out.class) {
+		return c.errorf("no class of service is named %q", out.class)
 	}
-	out.mask = mask
 	out.attr, err = c.attr(t, n.GetAttribute(), numberKinds...)
 	return err
 }

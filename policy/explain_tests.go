@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
@@ -30,7 +31,7 @@ func (e *explainer) test(t *test, q frameOf) bool {
 		holds, err := e.condition(t.cond, q)
 		return holds && err == nil
 	case testPermission, testAllowed:
-		return e.another(t, q)
+		return e.another(t, q, false)
 	case testValue:
 		if t.attr.no == attrContext {
 			v, ok := e.r.context[t.attr.name]
@@ -81,7 +82,7 @@ func (e *explainer) test(t *test, q frameOf) bool {
 	case testListed:
 		return e.listed(t.no, f.text)
 	case testNumberClass:
-		return !f.special && f.number != 0 && t.mask&(1<<f.number) != 0
+		return e.numberClass(t, q, f)
 	}
 	return e.about(t, q, f)
 }
@@ -165,6 +166,41 @@ func (e *explainer) inGroup(p *actorOf, id string) bool {
 	return n != nil && e.reaches(p, holderGroup|holder(*n))
 }
 
+// numberClass asks each class that the person has for the purpose, or the default or fixed one.
+func (e *explainer) numberClass(t *test, q frameOf, f fact) bool {
+	names := []string{t.class}
+	if t.limit {
+		if own := e.limit(q.p, t.no); own != nil {
+			names = own
+		}
+	}
+	return !f.special && slices.ContainsFunc(names, func(name string) bool {
+		k := e.s.services[name]
+		if k == nil {
+			return false // the empty name: no class at all
+		}
+		best, allow := "", false
+		for _, p := range k.source.GetPrefixes() {
+			if strings.HasPrefix(f.text, p.GetPrefix()) && len(p.GetPrefix()) > len(best) {
+				best, allow = p.GetPrefix(), !p.GetDeny()
+			}
+		}
+		switch {
+		case best != "":
+			e.sayf("class %s decides by the prefix %s: %t", name, best, allow)
+			return allow
+		case f.number == 0 || !slices.Contains(k.source.GetTypes(), f.number):
+			e.sayf("class %s does not admit this type", name)
+			return false
+		case k.hours[f.number] != nil && !e.during(k.hours[f.number]):
+			e.sayf("class %s does not admit this type at this hour", name)
+			return false
+		}
+		e.sayf("class %s admits this type", name)
+		return true
+	})
+}
+
 // carries combines what each role that is assigned to a group itself says, with all that it includes.
 func (e *explainer) carries(q frameOf, group, level string) bool {
 	sc, b := e.s.scale(q.perm), e.s.bagOf(holderGroup|holder(*e.s.groupNo.get(0, group)))
@@ -203,13 +239,18 @@ func (e *explainer) listed(no uint16, number string) (found bool) {
 }
 
 // another asks about another permission, or another resource.
-func (e *explainer) another(t *test, q frameOf) bool {
+func (e *explainer) another(t *test, q frameOf, overriding bool) bool {
 	p := t.perm
 	if t.self {
 		p = q.perm
 	}
 	next := frameOf{p: q.p, perm: p, typ: e.typeOf(p)}
 	one := func(x frameOf) bool {
+		if overriding { // he has the highest level, under his ceilings
+			levels := e.s.scale(x.perm).levels
+			rank := e.capped(x.p, x.perm, len(levels)-1)
+			return rank == len(levels)-1 || t.least && rank >= int(t.rank) || !t.least && e.reach(levels[rank], x).Allow
+		}
 		switch {
 		case t.kind == testAllowed:
 			return e.rule(x).Allow

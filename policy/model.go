@@ -29,8 +29,8 @@ type Model struct {
 	listNo      map[string]uint16
 	schedNo     map[string]uint16
 	scheds      []schedule
-	classes     map[string]uint32 // classes of service: a bit for each number type
-	plan        *dial.Plan        // without sites
+	services    map[string]*serviceClass // classes of service
+	plan        *dial.Plan               // without sites
 	cel         conditions
 	numbers     bool // a type has a number among its attributes
 }

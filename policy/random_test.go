@@ -129,7 +129,7 @@ func (g *chooser) model(name string) *klinkev1.Model {
 			{Name: "open", Types: []klinkev1.NumberType{klinkev1.NumberType_NUMBER_TYPE_INTERNAL, klinkev1.NumberType_NUMBER_TYPE_NATIONAL}},
 			{Name: "internal", Types: []klinkev1.NumberType{klinkev1.NumberType_NUMBER_TYPE_INTERNAL}},
 		},
-		DefaultClasses: map[string]string{"dialling": "open"},
+		DefaultClasses: map[string]string{"dialling": "open", "forwarding": "internal"},
 	}
 	m.Combine = pick(g, klinkev1.Combine_COMBINE_HIGHEST, klinkev1.Combine_COMBINE_LOWEST, klinkev1.Combine_COMBINE_SETTING)
 	if m.Combine == klinkev1.Combine_COMBINE_SETTING {
@@ -268,9 +268,9 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 	case n == 11:
 		return &klinkev1.Test{Test: &klinkev1.Test_Listed{Listed: &klinkev1.Listed{Attribute: "nr", In: g.id("list", 2)}}}
 	case n == 12:
-		c := &klinkev1.NumberClass{Attribute: "nr", Class: &klinkev1.NumberClass_Of{Of: "dialling"}}
+		c := &klinkev1.NumberClass{Attribute: "nr", Class: &klinkev1.NumberClass_Of{Of: pick(g, "dialling", "dialling", "forwarding")}}
 		if g.chance(2) {
-			c.Class = &klinkev1.NumberClass_Fixed{Fixed: "internal"}
+			c.Class = &klinkev1.NumberClass_Fixed{Fixed: pick(g, "internal", "open")}
 		}
 		return &klinkev1.Test{Test: &klinkev1.Test_NumberClass{NumberClass: c}}
 	case n == 13:

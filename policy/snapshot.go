@@ -45,11 +45,12 @@ type Snapshot struct {
 	lists    []numberSet      // by Model.lists
 	sites    map[string]*site
 	plan     *dial.Plan
+	services map[string]*serviceClass // the model's, and the tenant's in front of them; never nil once there is a model
 	conds    map[condKey]*condition
 	count    counts
 }
 
-type counts struct{ subjects, groups, departments, roles, assignments int }
+type counts struct{ subjects, groups, departments, roles, assignments, ceilings int }
 
 // subject is a row of Snapshot.subjects.
 type subject struct {
@@ -343,6 +344,27 @@ func (s *Snapshot) bagOf(h holder) *bag {
 		return (*s.departments.get(h.number())).below
 	}
 	return nil
+}
+
+// bags visits every holder to which something is given.
+func (s *Snapshot) bags(visit func(h holder, b *bag)) {
+	try := func(h holder) {
+		if b := s.bagOf(h); b != nil {
+			visit(h, b)
+		}
+	}
+	try(holderEverybody)
+	for n := range s.groups.len() {
+		try(holderGroup | holder(n))
+	}
+	for n := range s.roles.len() {
+		try(holderRole | holder(n))
+		try(holderRoleBelow | holder(n))
+	}
+	for n := range s.departments.len() {
+		try(holderDepartment | holder(n))
+		try(holderDepartmentBelow | holder(n))
+	}
 }
 
 // permission returns the model's permission behind a number, and the name of the field when it is a named one.

@@ -17,15 +17,15 @@ type test struct {
 	values   []scalar // value
 	names    []string // holds: roles; setting: values
 	no       uint16   // within, same_group: limit; listed: list; setting: setting
-	limit    bool     // same_group: no counts
+	limit    bool     // same_group, number_class: no counts
 	strict   bool     // within
 	rank     uint8    // permission: the rank that suffices, with atLeast; setting: the lowest index that passes
 	least    bool     // permission, setting: rank counts
 	self     bool     // permission: the question's own, field included
 	perm     perm
 	on       on
-	mask     uint32 // number_class: the types admitted
 	carrying string // member_of: a level
+	class    string // number_class: the fixed one, or with limit the default of the purpose no
 	// shared
 	through attr // kind 0 for none
 	as      uint16

@@ -67,6 +67,8 @@ const (
 	RecordKind_RECORD_KIND_EMERGENCY_NUMBER RecordKind = 17
 	// SharingRule.
 	RecordKind_RECORD_KIND_SHARING_RULE RecordKind = 18
+	// ServiceClass.
+	RecordKind_RECORD_KIND_SERVICE_CLASS RecordKind = 19
 )
 
 // Enum value maps for RecordKind.
@@ -91,6 +93,7 @@ var (
 		16: "RECORD_KIND_SITE",
 		17: "RECORD_KIND_EMERGENCY_NUMBER",
 		18: "RECORD_KIND_SHARING_RULE",
+		19: "RECORD_KIND_SERVICE_CLASS",
 	}
 	RecordKind_value = map[string]int32{
 		"RECORD_KIND_UNSPECIFIED":       0,
@@ -112,6 +115,7 @@ var (
 		"RECORD_KIND_SITE":              16,
 		"RECORD_KIND_EMERGENCY_NUMBER":  17,
 		"RECORD_KIND_SHARING_RULE":      18,
+		"RECORD_KIND_SERVICE_CLASS":     19,
 	}
 )
 
@@ -1345,7 +1349,7 @@ const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\x15InheritGroupsResponse\x12\x16\n" +
 	"\x06groups\x18\x01 \x03(\tR\x06groups\x12\x14\n" +
 	"\x05added\x18\x02 \x03(\tR\x05added\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\tR\brevision*\x93\x04\n" +
+	"\brevision\x18\x03 \x01(\tR\brevision*\xb2\x04\n" +
 	"\n" +
 	"RecordKind\x12\x1b\n" +
 	"\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1367,7 +1371,8 @@ const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\x19RECORD_KIND_LISTED_NUMBER\x10\x0f\x12\x14\n" +
 	"\x10RECORD_KIND_SITE\x10\x10\x12 \n" +
 	"\x1cRECORD_KIND_EMERGENCY_NUMBER\x10\x11\x12\x1c\n" +
-	"\x18RECORD_KIND_SHARING_RULE\x10\x122\xd5\x04\n" +
+	"\x18RECORD_KIND_SHARING_RULE\x10\x12\x12\x1d\n" +
+	"\x19RECORD_KIND_SERVICE_CLASS\x10\x132\xd5\x04\n" +
 	"\x10DirectoryService\x12:\n" +
 	"\x05Write\x12\x17.klinke.v1.WriteRequest\x1a\x18.klinke.v1.WriteResponse\x127\n" +
 	"\x04Read\x12\x16.klinke.v1.ReadRequest\x1a\x17.klinke.v1.ReadResponse\x12O\n" +

@@ -221,95 +221,6 @@ func (SaveEvent) EnumDescriptor() ([]byte, []int) {
 	return file_klinke_v1_model_proto_rawDescGZIP(), []int{2}
 }
 
-// NumberType is the kind of a telephone number that classes of service tell apart.
-type NumberType int32
-
-const (
-	// Unknown: no class of service admits it.
-	NumberType_NUMBER_TYPE_UNSPECIFIED NumberType = 0
-	// A configured extension.
-	NumberType_NUMBER_TYPE_INTERNAL NumberType = 1
-	// A number of the site's own country that is none of the following.
-	NumberType_NUMBER_TYPE_NATIONAL NumberType = 2
-	// A mobile number of the site's own country.
-	NumberType_NUMBER_TYPE_MOBILE NumberType = 3
-	// Free for the caller.
-	NumberType_NUMBER_TYPE_FREEPHONE NumberType = 4
-	// Cost shared by caller and called.
-	NumberType_NUMBER_TYPE_SHARED_COST NumberType = 5
-	// A surcharge to the caller.
-	NumberType_NUMBER_TYPE_PREMIUM NumberType = 6
-	// Televoting and the like.
-	NumberType_NUMBER_TYPE_MASS_TRAFFIC NumberType = 7
-	// Directory enquiries.
-	NumberType_NUMBER_TYPE_DIRECTORY NumberType = 8
-	// A number of another country.
-	NumberType_NUMBER_TYPE_INTERNATIONAL NumberType = 9
-	// A satellite network.
-	NumberType_NUMBER_TYPE_SATELLITE NumberType = 10
-	// A surcharge number of another country or of none.
-	NumberType_NUMBER_TYPE_INTERNATIONAL_PREMIUM NumberType = 11
-)
-
-// Enum value maps for NumberType.
-var (
-	NumberType_name = map[int32]string{
-		0:  "NUMBER_TYPE_UNSPECIFIED",
-		1:  "NUMBER_TYPE_INTERNAL",
-		2:  "NUMBER_TYPE_NATIONAL",
-		3:  "NUMBER_TYPE_MOBILE",
-		4:  "NUMBER_TYPE_FREEPHONE",
-		5:  "NUMBER_TYPE_SHARED_COST",
-		6:  "NUMBER_TYPE_PREMIUM",
-		7:  "NUMBER_TYPE_MASS_TRAFFIC",
-		8:  "NUMBER_TYPE_DIRECTORY",
-		9:  "NUMBER_TYPE_INTERNATIONAL",
-		10: "NUMBER_TYPE_SATELLITE",
-		11: "NUMBER_TYPE_INTERNATIONAL_PREMIUM",
-	}
-	NumberType_value = map[string]int32{
-		"NUMBER_TYPE_UNSPECIFIED":           0,
-		"NUMBER_TYPE_INTERNAL":              1,
-		"NUMBER_TYPE_NATIONAL":              2,
-		"NUMBER_TYPE_MOBILE":                3,
-		"NUMBER_TYPE_FREEPHONE":             4,
-		"NUMBER_TYPE_SHARED_COST":           5,
-		"NUMBER_TYPE_PREMIUM":               6,
-		"NUMBER_TYPE_MASS_TRAFFIC":          7,
-		"NUMBER_TYPE_DIRECTORY":             8,
-		"NUMBER_TYPE_INTERNATIONAL":         9,
-		"NUMBER_TYPE_SATELLITE":             10,
-		"NUMBER_TYPE_INTERNATIONAL_PREMIUM": 11,
-	}
-)
-
-func (x NumberType) Enum() *NumberType {
-	p := new(NumberType)
-	*p = x
-	return p
-}
-
-func (x NumberType) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (NumberType) Descriptor() protoreflect.EnumDescriptor {
-	return file_klinke_v1_model_proto_enumTypes[3].Descriptor()
-}
-
-func (NumberType) Type() protoreflect.EnumType {
-	return &file_klinke_v1_model_proto_enumTypes[3]
-}
-
-func (x NumberType) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use NumberType.Descriptor instead.
-func (NumberType) EnumDescriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{3}
-}
-
 // Model declares types, attributes, relations, levels, actions, fields, settings and factory roles.
 type Model struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3403,61 +3314,6 @@ func (x *NumberTypePrefix) GetType() NumberType {
 	return NumberType_NUMBER_TYPE_UNSPECIFIED
 }
 
-// ServiceClass is a class of service: which types of number may be dialled.
-type ServiceClass struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The types that it admits.
-	Types         []NumberType `protobuf:"varint,2,rep,packed,name=types,proto3,enum=klinke.v1.NumberType" json:"types,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ServiceClass) Reset() {
-	*x = ServiceClass{}
-	mi := &file_klinke_v1_model_proto_msgTypes[41]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ServiceClass) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ServiceClass) ProtoMessage() {}
-
-func (x *ServiceClass) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[41]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ServiceClass.ProtoReflect.Descriptor instead.
-func (*ServiceClass) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{41}
-}
-
-func (x *ServiceClass) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *ServiceClass) GetTypes() []NumberType {
-	if x != nil {
-		return x.Types
-	}
-	return nil
-}
-
 var File_klinke_v1_model_proto protoreflect.FileDescriptor
 
 const file_klinke_v1_model_proto_rawDesc = "" +
@@ -3711,11 +3567,7 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\x10NumberTypePrefix\x12.\n" +
 	"\x06prefix\x18\x01 \x01(\tB\x16\xbaH\x13r\x112\x0f^\\+[0-9]{0,15}$R\x06prefix\x125\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x15.klinke.v1.NumberTypeB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\"p\n" +
-	"\fServiceClass\x12\x1e\n" +
-	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05 \x01(\x80\x02R\x04name\x12@\n" +
-	"\x05types\x18\x02 \x03(\x0e2\x15.klinke.v1.NumberTypeB\x13\xbaH\x10\x92\x01\r\x10\x10\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05types*`\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type*`\n" +
 	"\aCombine\x12\x17\n" +
 	"\x13COMBINE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCOMBINE_HIGHEST\x10\x01\x12\x12\n" +
@@ -3737,22 +3589,7 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\tSaveEvent\x12\x1a\n" +
 	"\x16SAVE_EVENT_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SAVE_EVENT_CREATE\x10\x01\x12\x15\n" +
-	"\x11SAVE_EVENT_UPDATE\x10\x02*\xe0\x02\n" +
-	"\n" +
-	"NumberType\x12\x1b\n" +
-	"\x17NUMBER_TYPE_UNSPECIFIED\x10\x00\x12\x18\n" +
-	"\x14NUMBER_TYPE_INTERNAL\x10\x01\x12\x18\n" +
-	"\x14NUMBER_TYPE_NATIONAL\x10\x02\x12\x16\n" +
-	"\x12NUMBER_TYPE_MOBILE\x10\x03\x12\x19\n" +
-	"\x15NUMBER_TYPE_FREEPHONE\x10\x04\x12\x1b\n" +
-	"\x17NUMBER_TYPE_SHARED_COST\x10\x05\x12\x17\n" +
-	"\x13NUMBER_TYPE_PREMIUM\x10\x06\x12\x1c\n" +
-	"\x18NUMBER_TYPE_MASS_TRAFFIC\x10\a\x12\x19\n" +
-	"\x15NUMBER_TYPE_DIRECTORY\x10\b\x12\x1d\n" +
-	"\x19NUMBER_TYPE_INTERNATIONAL\x10\t\x12\x19\n" +
-	"\x15NUMBER_TYPE_SATELLITE\x10\n" +
-	"\x12%\n" +
-	"!NUMBER_TYPE_INTERNATIONAL_PREMIUM\x10\vB9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
+	"\x11SAVE_EVENT_UPDATE\x10\x02B9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
 
 var (
 	file_klinke_v1_model_proto_rawDescOnce sync.Once
@@ -3766,131 +3603,130 @@ func file_klinke_v1_model_proto_rawDescGZIP() []byte {
 	return file_klinke_v1_model_proto_rawDescData
 }
 
-var file_klinke_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_klinke_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_klinke_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_klinke_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_klinke_v1_model_proto_goTypes = []any{
 	(Combine)(0),                // 0: klinke.v1.Combine
 	(AttributeKind)(0),          // 1: klinke.v1.AttributeKind
 	(SaveEvent)(0),              // 2: klinke.v1.SaveEvent
-	(NumberType)(0),             // 3: klinke.v1.NumberType
-	(*Model)(nil),               // 4: klinke.v1.Model
-	(*Attribute)(nil),           // 5: klinke.v1.Attribute
-	(*SettingDeclaration)(nil),  // 6: klinke.v1.SettingDeclaration
-	(*InheritanceRule)(nil),     // 7: klinke.v1.InheritanceRule
-	(*ResourceType)(nil),        // 8: klinke.v1.ResourceType
-	(*Relation)(nil),            // 9: klinke.v1.Relation
-	(*Action)(nil),              // 10: klinke.v1.Action
-	(*Fields)(nil),              // 11: klinke.v1.Fields
-	(*Rule)(nil),                // 12: klinke.v1.Rule
-	(*Emergency)(nil),           // 13: klinke.v1.Emergency
-	(*Scale)(nil),               // 14: klinke.v1.Scale
-	(*Level)(nil),               // 15: klinke.v1.Level
-	(*Obligation)(nil),          // 16: klinke.v1.Obligation
-	(*Test)(nil),                // 17: klinke.v1.Test
-	(*Tests)(nil),               // 18: klinke.v1.Tests
-	(*Is)(nil),                  // 19: klinke.v1.Is
-	(*Absent)(nil),              // 20: klinke.v1.Absent
-	(*Value)(nil),               // 21: klinke.v1.Value
-	(*Scalar)(nil),              // 22: klinke.v1.Scalar
-	(*Within)(nil),              // 23: klinke.v1.Within
-	(*MemberOf)(nil),            // 24: klinke.v1.MemberOf
-	(*Shared)(nil),              // 25: klinke.v1.Shared
-	(*SameGroup)(nil),           // 26: klinke.v1.SameGroup
-	(*DepartmentOf)(nil),        // 27: klinke.v1.DepartmentOf
-	(*Above)(nil),               // 28: klinke.v1.Above
-	(*Below)(nil),               // 29: klinke.v1.Below
-	(*SameRole)(nil),            // 30: klinke.v1.SameRole
-	(*Holds)(nil),               // 31: klinke.v1.Holds
-	(*Listed)(nil),              // 32: klinke.v1.Listed
-	(*NumberClass)(nil),         // 33: klinke.v1.NumberClass
-	(*SettingIs)(nil),           // 34: klinke.v1.SettingIs
-	(*On)(nil),                  // 35: klinke.v1.On
-	(*PermissionPasses)(nil),    // 36: klinke.v1.PermissionPasses
-	(*Allowed)(nil),             // 37: klinke.v1.Allowed
-	(*InSchedule)(nil),          // 38: klinke.v1.InSchedule
-	(*When)(nil),                // 39: klinke.v1.When
-	(*RoleTemplate)(nil),        // 40: klinke.v1.RoleTemplate
-	(*Schedule)(nil),            // 41: klinke.v1.Schedule
-	(*Hours)(nil),               // 42: klinke.v1.Hours
-	(*Region)(nil),              // 43: klinke.v1.Region
-	(*NumberTypePrefix)(nil),    // 44: klinke.v1.NumberTypePrefix
-	(*ServiceClass)(nil),        // 45: klinke.v1.ServiceClass
-	nil,                         // 46: klinke.v1.Model.DefaultClassesEntry
-	(*Assignment)(nil),          // 47: klinke.v1.Assignment
-	(SharingLevel)(0),           // 48: klinke.v1.SharingLevel
-	(*Role)(nil),                // 49: klinke.v1.Role
-	(*Cell)(nil),                // 50: klinke.v1.Cell
-	(*durationpb.Duration)(nil), // 51: google.protobuf.Duration
+	(*Model)(nil),               // 3: klinke.v1.Model
+	(*Attribute)(nil),           // 4: klinke.v1.Attribute
+	(*SettingDeclaration)(nil),  // 5: klinke.v1.SettingDeclaration
+	(*InheritanceRule)(nil),     // 6: klinke.v1.InheritanceRule
+	(*ResourceType)(nil),        // 7: klinke.v1.ResourceType
+	(*Relation)(nil),            // 8: klinke.v1.Relation
+	(*Action)(nil),              // 9: klinke.v1.Action
+	(*Fields)(nil),              // 10: klinke.v1.Fields
+	(*Rule)(nil),                // 11: klinke.v1.Rule
+	(*Emergency)(nil),           // 12: klinke.v1.Emergency
+	(*Scale)(nil),               // 13: klinke.v1.Scale
+	(*Level)(nil),               // 14: klinke.v1.Level
+	(*Obligation)(nil),          // 15: klinke.v1.Obligation
+	(*Test)(nil),                // 16: klinke.v1.Test
+	(*Tests)(nil),               // 17: klinke.v1.Tests
+	(*Is)(nil),                  // 18: klinke.v1.Is
+	(*Absent)(nil),              // 19: klinke.v1.Absent
+	(*Value)(nil),               // 20: klinke.v1.Value
+	(*Scalar)(nil),              // 21: klinke.v1.Scalar
+	(*Within)(nil),              // 22: klinke.v1.Within
+	(*MemberOf)(nil),            // 23: klinke.v1.MemberOf
+	(*Shared)(nil),              // 24: klinke.v1.Shared
+	(*SameGroup)(nil),           // 25: klinke.v1.SameGroup
+	(*DepartmentOf)(nil),        // 26: klinke.v1.DepartmentOf
+	(*Above)(nil),               // 27: klinke.v1.Above
+	(*Below)(nil),               // 28: klinke.v1.Below
+	(*SameRole)(nil),            // 29: klinke.v1.SameRole
+	(*Holds)(nil),               // 30: klinke.v1.Holds
+	(*Listed)(nil),              // 31: klinke.v1.Listed
+	(*NumberClass)(nil),         // 32: klinke.v1.NumberClass
+	(*SettingIs)(nil),           // 33: klinke.v1.SettingIs
+	(*On)(nil),                  // 34: klinke.v1.On
+	(*PermissionPasses)(nil),    // 35: klinke.v1.PermissionPasses
+	(*Allowed)(nil),             // 36: klinke.v1.Allowed
+	(*InSchedule)(nil),          // 37: klinke.v1.InSchedule
+	(*When)(nil),                // 38: klinke.v1.When
+	(*RoleTemplate)(nil),        // 39: klinke.v1.RoleTemplate
+	(*Schedule)(nil),            // 40: klinke.v1.Schedule
+	(*Hours)(nil),               // 41: klinke.v1.Hours
+	(*Region)(nil),              // 42: klinke.v1.Region
+	(*NumberTypePrefix)(nil),    // 43: klinke.v1.NumberTypePrefix
+	nil,                         // 44: klinke.v1.Model.DefaultClassesEntry
+	(*Assignment)(nil),          // 45: klinke.v1.Assignment
+	(*ServiceClass)(nil),        // 46: klinke.v1.ServiceClass
+	(SharingLevel)(0),           // 47: klinke.v1.SharingLevel
+	(*Role)(nil),                // 48: klinke.v1.Role
+	(*Cell)(nil),                // 49: klinke.v1.Cell
+	(*durationpb.Duration)(nil), // 50: google.protobuf.Duration
+	(NumberType)(0),             // 51: klinke.v1.NumberType
 }
 var file_klinke_v1_model_proto_depIdxs = []int32{
 	0,  // 0: klinke.v1.Model.combine:type_name -> klinke.v1.Combine
-	5,  // 1: klinke.v1.Model.user_attributes:type_name -> klinke.v1.Attribute
-	6,  // 2: klinke.v1.Model.settings:type_name -> klinke.v1.SettingDeclaration
-	8,  // 3: klinke.v1.Model.types:type_name -> klinke.v1.ResourceType
-	40, // 4: klinke.v1.Model.roles:type_name -> klinke.v1.RoleTemplate
-	47, // 5: klinke.v1.Model.assignments:type_name -> klinke.v1.Assignment
-	41, // 6: klinke.v1.Model.schedules:type_name -> klinke.v1.Schedule
-	43, // 7: klinke.v1.Model.regions:type_name -> klinke.v1.Region
-	44, // 8: klinke.v1.Model.number_types:type_name -> klinke.v1.NumberTypePrefix
-	45, // 9: klinke.v1.Model.classes:type_name -> klinke.v1.ServiceClass
-	46, // 10: klinke.v1.Model.default_classes:type_name -> klinke.v1.Model.DefaultClassesEntry
-	7,  // 11: klinke.v1.Model.inheritance:type_name -> klinke.v1.InheritanceRule
+	4,  // 1: klinke.v1.Model.user_attributes:type_name -> klinke.v1.Attribute
+	5,  // 2: klinke.v1.Model.settings:type_name -> klinke.v1.SettingDeclaration
+	7,  // 3: klinke.v1.Model.types:type_name -> klinke.v1.ResourceType
+	39, // 4: klinke.v1.Model.roles:type_name -> klinke.v1.RoleTemplate
+	45, // 5: klinke.v1.Model.assignments:type_name -> klinke.v1.Assignment
+	40, // 6: klinke.v1.Model.schedules:type_name -> klinke.v1.Schedule
+	42, // 7: klinke.v1.Model.regions:type_name -> klinke.v1.Region
+	43, // 8: klinke.v1.Model.number_types:type_name -> klinke.v1.NumberTypePrefix
+	46, // 9: klinke.v1.Model.classes:type_name -> klinke.v1.ServiceClass
+	44, // 10: klinke.v1.Model.default_classes:type_name -> klinke.v1.Model.DefaultClassesEntry
+	6,  // 11: klinke.v1.Model.inheritance:type_name -> klinke.v1.InheritanceRule
 	1,  // 12: klinke.v1.Attribute.kind:type_name -> klinke.v1.AttributeKind
 	2,  // 13: klinke.v1.InheritanceRule.on:type_name -> klinke.v1.SaveEvent
-	5,  // 14: klinke.v1.ResourceType.attributes:type_name -> klinke.v1.Attribute
-	9,  // 15: klinke.v1.ResourceType.relations:type_name -> klinke.v1.Relation
-	10, // 16: klinke.v1.ResourceType.actions:type_name -> klinke.v1.Action
-	11, // 17: klinke.v1.ResourceType.fields:type_name -> klinke.v1.Fields
-	17, // 18: klinke.v1.Relation.test:type_name -> klinke.v1.Test
-	12, // 19: klinke.v1.Action.rule:type_name -> klinke.v1.Rule
-	12, // 20: klinke.v1.Fields.read:type_name -> klinke.v1.Rule
-	12, // 21: klinke.v1.Fields.write:type_name -> klinke.v1.Rule
-	13, // 22: klinke.v1.Rule.emergency:type_name -> klinke.v1.Emergency
-	17, // 23: klinke.v1.Rule.gate:type_name -> klinke.v1.Test
-	17, // 24: klinke.v1.Rule.require:type_name -> klinke.v1.Test
-	14, // 25: klinke.v1.Rule.scale:type_name -> klinke.v1.Scale
-	16, // 26: klinke.v1.Rule.obligations:type_name -> klinke.v1.Obligation
-	15, // 27: klinke.v1.Scale.levels:type_name -> klinke.v1.Level
-	17, // 28: klinke.v1.Level.relations:type_name -> klinke.v1.Test
-	17, // 29: klinke.v1.Obligation.if:type_name -> klinke.v1.Test
-	19, // 30: klinke.v1.Test.is:type_name -> klinke.v1.Is
-	20, // 31: klinke.v1.Test.absent:type_name -> klinke.v1.Absent
-	21, // 32: klinke.v1.Test.value:type_name -> klinke.v1.Value
-	23, // 33: klinke.v1.Test.within:type_name -> klinke.v1.Within
-	24, // 34: klinke.v1.Test.member_of:type_name -> klinke.v1.MemberOf
-	26, // 35: klinke.v1.Test.same_group:type_name -> klinke.v1.SameGroup
-	27, // 36: klinke.v1.Test.department_of:type_name -> klinke.v1.DepartmentOf
-	28, // 37: klinke.v1.Test.above:type_name -> klinke.v1.Above
-	29, // 38: klinke.v1.Test.below:type_name -> klinke.v1.Below
-	30, // 39: klinke.v1.Test.same_role:type_name -> klinke.v1.SameRole
-	31, // 40: klinke.v1.Test.holds:type_name -> klinke.v1.Holds
-	32, // 41: klinke.v1.Test.listed:type_name -> klinke.v1.Listed
-	33, // 42: klinke.v1.Test.number_class:type_name -> klinke.v1.NumberClass
-	34, // 43: klinke.v1.Test.setting:type_name -> klinke.v1.SettingIs
-	36, // 44: klinke.v1.Test.permission:type_name -> klinke.v1.PermissionPasses
-	37, // 45: klinke.v1.Test.allowed:type_name -> klinke.v1.Allowed
-	38, // 46: klinke.v1.Test.schedule:type_name -> klinke.v1.InSchedule
-	39, // 47: klinke.v1.Test.when:type_name -> klinke.v1.When
-	18, // 48: klinke.v1.Test.any:type_name -> klinke.v1.Tests
-	18, // 49: klinke.v1.Test.all:type_name -> klinke.v1.Tests
-	25, // 50: klinke.v1.Test.shared:type_name -> klinke.v1.Shared
-	17, // 51: klinke.v1.Tests.tests:type_name -> klinke.v1.Test
-	22, // 52: klinke.v1.Value.in:type_name -> klinke.v1.Scalar
-	48, // 53: klinke.v1.Shared.level:type_name -> klinke.v1.SharingLevel
-	35, // 54: klinke.v1.PermissionPasses.on:type_name -> klinke.v1.On
-	35, // 55: klinke.v1.Allowed.on:type_name -> klinke.v1.On
-	49, // 56: klinke.v1.RoleTemplate.role:type_name -> klinke.v1.Role
-	50, // 57: klinke.v1.RoleTemplate.cells:type_name -> klinke.v1.Cell
-	42, // 58: klinke.v1.Schedule.hours:type_name -> klinke.v1.Hours
-	51, // 59: klinke.v1.Hours.from:type_name -> google.protobuf.Duration
-	51, // 60: klinke.v1.Hours.until:type_name -> google.protobuf.Duration
-	3,  // 61: klinke.v1.NumberTypePrefix.type:type_name -> klinke.v1.NumberType
-	3,  // 62: klinke.v1.ServiceClass.types:type_name -> klinke.v1.NumberType
-	63, // [63:63] is the sub-list for method output_type
-	63, // [63:63] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	4,  // 14: klinke.v1.ResourceType.attributes:type_name -> klinke.v1.Attribute
+	8,  // 15: klinke.v1.ResourceType.relations:type_name -> klinke.v1.Relation
+	9,  // 16: klinke.v1.ResourceType.actions:type_name -> klinke.v1.Action
+	10, // 17: klinke.v1.ResourceType.fields:type_name -> klinke.v1.Fields
+	16, // 18: klinke.v1.Relation.test:type_name -> klinke.v1.Test
+	11, // 19: klinke.v1.Action.rule:type_name -> klinke.v1.Rule
+	11, // 20: klinke.v1.Fields.read:type_name -> klinke.v1.Rule
+	11, // 21: klinke.v1.Fields.write:type_name -> klinke.v1.Rule
+	12, // 22: klinke.v1.Rule.emergency:type_name -> klinke.v1.Emergency
+	16, // 23: klinke.v1.Rule.gate:type_name -> klinke.v1.Test
+	16, // 24: klinke.v1.Rule.require:type_name -> klinke.v1.Test
+	13, // 25: klinke.v1.Rule.scale:type_name -> klinke.v1.Scale
+	15, // 26: klinke.v1.Rule.obligations:type_name -> klinke.v1.Obligation
+	14, // 27: klinke.v1.Scale.levels:type_name -> klinke.v1.Level
+	16, // 28: klinke.v1.Level.relations:type_name -> klinke.v1.Test
+	16, // 29: klinke.v1.Obligation.if:type_name -> klinke.v1.Test
+	18, // 30: klinke.v1.Test.is:type_name -> klinke.v1.Is
+	19, // 31: klinke.v1.Test.absent:type_name -> klinke.v1.Absent
+	20, // 32: klinke.v1.Test.value:type_name -> klinke.v1.Value
+	22, // 33: klinke.v1.Test.within:type_name -> klinke.v1.Within
+	23, // 34: klinke.v1.Test.member_of:type_name -> klinke.v1.MemberOf
+	25, // 35: klinke.v1.Test.same_group:type_name -> klinke.v1.SameGroup
+	26, // 36: klinke.v1.Test.department_of:type_name -> klinke.v1.DepartmentOf
+	27, // 37: klinke.v1.Test.above:type_name -> klinke.v1.Above
+	28, // 38: klinke.v1.Test.below:type_name -> klinke.v1.Below
+	29, // 39: klinke.v1.Test.same_role:type_name -> klinke.v1.SameRole
+	30, // 40: klinke.v1.Test.holds:type_name -> klinke.v1.Holds
+	31, // 41: klinke.v1.Test.listed:type_name -> klinke.v1.Listed
+	32, // 42: klinke.v1.Test.number_class:type_name -> klinke.v1.NumberClass
+	33, // 43: klinke.v1.Test.setting:type_name -> klinke.v1.SettingIs
+	35, // 44: klinke.v1.Test.permission:type_name -> klinke.v1.PermissionPasses
+	36, // 45: klinke.v1.Test.allowed:type_name -> klinke.v1.Allowed
+	37, // 46: klinke.v1.Test.schedule:type_name -> klinke.v1.InSchedule
+	38, // 47: klinke.v1.Test.when:type_name -> klinke.v1.When
+	17, // 48: klinke.v1.Test.any:type_name -> klinke.v1.Tests
+	17, // 49: klinke.v1.Test.all:type_name -> klinke.v1.Tests
+	24, // 50: klinke.v1.Test.shared:type_name -> klinke.v1.Shared
+	16, // 51: klinke.v1.Tests.tests:type_name -> klinke.v1.Test
+	21, // 52: klinke.v1.Value.in:type_name -> klinke.v1.Scalar
+	47, // 53: klinke.v1.Shared.level:type_name -> klinke.v1.SharingLevel
+	34, // 54: klinke.v1.PermissionPasses.on:type_name -> klinke.v1.On
+	34, // 55: klinke.v1.Allowed.on:type_name -> klinke.v1.On
+	48, // 56: klinke.v1.RoleTemplate.role:type_name -> klinke.v1.Role
+	49, // 57: klinke.v1.RoleTemplate.cells:type_name -> klinke.v1.Cell
+	41, // 58: klinke.v1.Schedule.hours:type_name -> klinke.v1.Hours
+	50, // 59: klinke.v1.Hours.from:type_name -> google.protobuf.Duration
+	50, // 60: klinke.v1.Hours.until:type_name -> google.protobuf.Duration
+	51, // 61: klinke.v1.NumberTypePrefix.type:type_name -> klinke.v1.NumberType
+	62, // [62:62] is the sub-list for method output_type
+	62, // [62:62] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_klinke_v1_model_proto_init() }
@@ -3946,8 +3782,8 @@ func file_klinke_v1_model_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_klinke_v1_model_proto_rawDesc), len(file_klinke_v1_model_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   43,
+			NumEnums:      3,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
