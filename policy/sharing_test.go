@@ -95,8 +95,8 @@ func TestWhatARuleCovers(t *testing.T) {
 		{"app:bot", "app:bot"},
 	} {
 		x := newCompany(t, sharingModel, sharingCompany+"sharing: [{type: account, from: '"+c.from+"', to: ana, level: read}]")
-		owners := strings.Fields(everybody + " ghost group:outer group:inner group:core group:aside group:ghosts app:bot app:tool app:ana")
-		for _, owner := range owners {
+		owners := strings.FieldsSeq(everybody + " ghost group:outer group:inner group:core group:aside group:ghosts app:bot app:tool app:ana")
+		for owner := range owners {
 			want := slices.Contains(strings.Fields(c.owners), owner)
 			ask := fmt.Sprintf("ana view account:1, facts: {owner: %q}", owner)
 			if allow, told := x.ask(x.s, ask); allow != want {
@@ -130,7 +130,7 @@ func TestWhomARuleReaches(t *testing.T) {
 		{"app:bot", "app:bot"},
 	} {
 		x := newCompany(t, sharingModel, sharingCompany+"sharing: [{type: account, from: 'user:ana', to: '"+c.to+"', level: write}]")
-		for _, who := range strings.Fields("bob sam sue fay eva hans dora mia olga ida ana app:bot app:tool app:ida") {
+		for who := range strings.FieldsSeq("bob sam sue fay eva hans dora mia olga ida ana app:bot app:tool app:ida") {
 			want := slices.Contains(strings.Fields(c.reached), who)
 			if allow, told := x.ask(x.s, who+" edit account:1, facts: {owner: ana}"); allow != want {
 				t.Errorf("to %s: %s allowed %t: %v", c.to, who, allow, told)
