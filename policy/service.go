@@ -95,11 +95,12 @@ func (k *serviceClass) readHours(hours []*klinkev1.ClassHours) error {
 
 // daily is hours on every day of the week. Those that end before they begin go over midnight.
 func daily(h *klinkev1.ClassHours) []*klinkev1.Hours {
+	const midnight = 24 * time.Hour
 	week := []uint32{1, 2, 3, 4, 5, 6, 7}
-	if h.GetUntil().AsDuration() >= h.GetFrom().AsDuration() {
+	if from, until := h.GetFrom().AsDuration(), h.GetUntil().AsDuration(); from <= until || until < 0 || from > midnight {
 		return []*klinkev1.Hours{{Days: week, From: h.GetFrom(), Until: h.GetUntil()}}
 	}
-	out := []*klinkev1.Hours{{Days: week, From: h.GetFrom(), Until: durationpb.New(24 * time.Hour)}}
+	out := []*klinkev1.Hours{{Days: week, From: h.GetFrom(), Until: durationpb.New(midnight)}}
 	if h.GetUntil().AsDuration() != 0 {
 		out = append(out, &klinkev1.Hours{Days: week, From: durationpb.New(0), Until: h.GetUntil()})
 	}
