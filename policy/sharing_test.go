@@ -364,11 +364,11 @@ func TestADeletedSubjectTakesHisRulesAlong(t *testing.T) {
 			if r.GetLevel() != klinkev1.SharingLevel_SHARING_LEVEL_UNSPECIFIED {
 				t.Errorf("a delete that carries more than a key: %v", c)
 			}
-			gone = append(gone, r.GetType()+" "+r.GetFrom()+" "+r.GetTo())
+			gone = append(gone, r.GetType()+" "+r.GetFrom()+" to "+r.GetTo())
 		}
 	}
 	slices.Sort(gone)
-	want := []string{"account role:sales user:ana", "account user:ana everybody", "order user:ana user:ana", "order user:ana user:ida"}
+	want := []string{"account role:sales to user:ana", "account user:ana to everybody", "order user:ana to user:ana", "order user:ana to user:ida"}
 	if !slices.Equal(gone, want) {
 		t.Errorf("went along: %q, want %q", gone, want)
 	}
