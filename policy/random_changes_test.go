@@ -129,6 +129,14 @@ func (n *nearby) add(r *klinkev1.Record) {
 		n.numbers = append(n.numbers, x.ListedNumber.GetNumber())
 	case *klinkev1.Record_EmergencyNumber:
 		n.numbers = append(n.numbers, x.EmergencyNumber.GetNumber())
+	case *klinkev1.Record_ServiceClass:
+		for _, p := range x.ServiceClass.GetPrefixes() {
+			n.numbers = append(n.numbers, p.GetPrefix(), p.GetPrefix()+"301234", p.GetPrefix()+"123456")
+		}
+		for _, h := range x.ServiceClass.GetHours() {
+			midnight := monday.Truncate(24 * time.Hour).Add(-time.Hour) // in Berlin
+			n.moments = append(n.moments, midnight.Add(h.GetFrom().AsDuration()), midnight.Add(h.GetUntil().AsDuration()))
+		}
 	}
 }
 
@@ -220,12 +228,15 @@ func (g *chooser) class() *klinkev1.ServiceClass {
 		if g.chance(2) {
 			continue
 		}
-		if k.Types = append(k.Types, t); g.chance(3) {
+		k.Types = append(k.Types, t)
+		for g.chance(2) && len(k.Hours) < 4 {
 			k.Zone = "Europe/Berlin"
-			k.Hours = append(k.Hours, &klinkev1.ClassHours{Type: t, From: durationpb.New(9 * time.Hour), Until: durationpb.New(10 * time.Hour)})
+			from := pick(g, 9, 10, 22, 0)
+			k.Hours = append(k.Hours, &klinkev1.ClassHours{Type: t, From: durationpb.New(time.Duration(from) * time.Hour),
+				Until: durationpb.New(time.Duration(from+1+g.below(10)) * time.Hour % (24 * time.Hour))})
 		}
 	}
-	for _, p := range []string{"+49", "+4930", "+493012", "1"} {
+	for _, p := range []string{"+49", "+4930", "+493012", "+44", "1", "12", "9"} {
 		if g.chance(4) {
 			k.Prefixes = append(k.Prefixes, &klinkev1.ClassPrefix{Prefix: p, Deny: g.chance(2)})
 		}

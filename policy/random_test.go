@@ -60,7 +60,8 @@ func (g *chooser) resource() string {
 }
 func (g *chooser) level() string { return pick(g, "own", "none", "team", "all") }
 func (g *chooser) number() string {
-	return lean(g, g.near.numbers, "+4930123456", "030 123456", "0900 1234567", "112", "110", "0112", "999", "12", "0176 12345678", "+1 202 555 0100", "what")
+	return lean(g, g.near.numbers, "+4930123456", "030 123456", "0900 1234567", "112", "110", "0112", "999", "12", "0176 12345678", "+1 202 555 0100", "what",
+		"+493012345678901234", "+4930x1234", "12a", "13")
 }
 
 func (g *chooser) subject() string {

@@ -136,6 +136,7 @@ func TestAClassHasHours(t *testing.T) {
 		{day, "Asia/Tokyo", "2026-01-05T16:00:00Z", false, "2026-01-06T00:00:00Z"},
 		{day, "Asia/Tokyo", "2026-01-05T00:00:00Z", true, "2026-01-05T08:00:00Z"},
 		{day, berlin, "2026-01-10T09:00:00Z", true, "2026-01-10T16:00:00Z"}, // a Saturday
+		{twice, berlin, "2026-01-05T07:00:00Z", true, "2026-01-05T11:00:00Z"},
 		{twice, berlin, "2026-01-05T11:00:00Z", false, "2026-01-05T12:00:00Z"},
 		{twice, berlin, "2026-01-05T12:00:00Z", true, "2026-01-05T16:00:00Z"},
 		// Over midnight, where the answer could change and does not.
