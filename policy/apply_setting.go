@@ -61,6 +61,7 @@ func (d *draft) putSetting(x *klinkev1.Setting) (bool, error) {
 		}
 		scoped[scope] = x.GetValue()
 		v.scoped = scoped
+		v.index(len(d.s.model.types))
 	}
 	d.settled(no)
 	return true, nil
@@ -83,9 +84,20 @@ func (d *draft) deleteSetting(x *klinkev1.Setting) (bool, error) {
 		}
 		v.scoped = maps.Clone(v.scoped)
 		delete(v.scoped, scope)
+		v.index(len(d.s.model.types))
 	}
 	d.settled(no)
 	return true, nil
+}
+
+// index derives what is said of whole types.
+func (v *settingValues) index(types int) {
+	v.byType = make([]typeSetting, types)
+	for scope, value := range v.scoped {
+		if scope.field == "" {
+			v.byType[scope.typ] = typeSetting{true, value}
+		}
+	}
 }
 
 // settled follows up a setting's change.
@@ -114,21 +126,28 @@ func (d *draft) combination() {
 
 // setting is a setting's value for a type and a field: the most specific one, else the model's default, else nothing.
 func (s *Snapshot) setting(no uint16, typ uint16, field string) string {
+	v, _ := s.settingSet(no, typ, field)
+	return v
+}
+
+// settingSet is setting; set is false when neither the tenant nor the model says a value.
+func (s *Snapshot) settingSet(no uint16, typ uint16, field string) (value string, set bool) {
 	v := &s.settings[no]
-	if v.scoped != nil {
+	if v.byType != nil {
 		if field != "" {
 			if x, ok := v.scoped[settingScope{typ, field}]; ok {
-				return x
+				return x, true
 			}
 		}
-		if x, ok := v.scoped[settingScope{typ, ""}]; ok {
-			return x
+		if x := &v.byType[typ]; x.set {
+			return x.value, true
 		}
 	}
 	if v.set {
-		return v.plain
+		return v.plain, true
 	}
-	return s.model.settings[no].fallback
+	declared := &s.model.settings[no]
+	return declared.fallback, declared.has
 }
 
 func (d *draft) listed(x *klinkev1.ListedNumber) (uint16, uint64, error) {

@@ -89,7 +89,7 @@ func (d *draft) putSharingRule(x *klinkev1.SharingRule) (bool, error) {
 	if next.from.subject.space != 0 {
 		d.addEdge(next.from.subject, edgeSharing|edge(no))
 	} else {
-		d.editBag(next.from.holder, func(b *bag) { b.shares++ })
+		d.setBag(next.from.holder, func(b *bag) { b.shares++ })
 	}
 	d.touched[klinkev1.ReadKind_READ_KIND_SHARING] = true
 	return true, nil
@@ -118,13 +118,14 @@ func (d *draft) sharingRule(x sharingRule) (uint32, bool) {
 func (d *draft) deleteSharingRule(x *klinkev1.SharingRule) (bool, error) {
 	key, err := d.sharingKey(x)
 	if err != nil {
-		for _, holder := range []string{x.GetFrom(), x.GetTo()} {
-			if holder != "everybody" && !wellFormedHolder(holder) {
-				return false, err
-			}
-		}
 		if _, ok := d.s.model.typeNo[x.GetType()]; !ok {
 			return false, err
+		}
+		for _, end := range [][2]string{{"from", x.GetFrom()}, {"to", x.GetTo()}} {
+			if end[1] != "everybody" && !wellFormedHolder(end[1]) {
+				_, err := d.s.parseHolder(end[0], end[1])
+				return false, err
+			}
 		}
 		return false, nil
 	}
@@ -140,7 +141,7 @@ func (d *draft) deleteSharingRule(x *klinkev1.SharingRule) (bool, error) {
 	if key.from.subject.space != 0 {
 		d.dropEdge(key.from.subject, edgeSharing|edge(no))
 	} else {
-		d.editBag(key.from.holder, func(b *bag) { b.shares-- })
+		d.setBag(key.from.holder, func(b *bag) { b.shares-- })
 	}
 	d.s.sharing.remove(d.b, no)
 	d.touched[klinkev1.ReadKind_READ_KIND_SHARING] = true

@@ -43,7 +43,8 @@ func (c *compiler) tests() error {
 		}
 	}
 	for i := range c.m.perms {
-		c.m.perms[i].rule.reads = c.reads(&c.m.perms[i])
+		p := &c.m.perms[i]
+		p.rule.reads, p.rule.asks = c.reads(p), c.asks(p)
 	}
 	return nil
 }

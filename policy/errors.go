@@ -18,7 +18,8 @@ const (
 	Exists
 	// Conflict is a write whose expectation does not hold: another revision, or a request id reused with other content.
 	Conflict
-	// Refused is a well-formed change that the tenant's present state does not allow: deleting a role that is in use.
+	// Refused is what is well-formed, but not possible in the tenant's present state: deleting a role that is in use, asking
+	// what depends on a setting that nobody has set.
 	Refused
 	// TooLarge is a limit of the contract exceeded.
 	TooLarge

@@ -212,6 +212,10 @@ func (t *tape) question(a *arena) (*policy.Question, time.Time) {
 	for _, x := range typ.GetActions() {
 		actions = append(actions, x.GetName(), x.GetName(), x.GetName())
 	}
+	field := typ.GetFields() != nil && t.below(2) == 1
+	if field { // of whose actions most questions about one are
+		actions = []string{"read", "read", "read", "write", "write", "write", actions[len(actions)-1]}
+	}
 	q := &policy.Question{
 		Subject: t.subject(a), Action: &klinkev1.QuestionAction{Name: t.word(actions)},
 		Resource: &klinkev1.QuestionResource{Type: typ.GetName(), Id: t.word(a.ids)},
@@ -219,7 +223,7 @@ func (t *tape) question(a *arena) (*policy.Question, time.Time) {
 	if q.Resource.Id != "*" || t.below(8) == 7 {
 		q.Resource.Properties = t.facts(a, typ, 0)
 	}
-	if typ.GetFields() != nil && t.below(2) == 1 || t.below(16) == 15 {
+	if field || t.below(16) == 15 {
 		q.Action.Properties = &structpb.Struct{Fields: map[string]*structpb.Value{"field": structpb.NewStringValue(t.word([]string{"phone", "*", "a:b"}))}}
 	}
 	if t.below(4) == 3 {

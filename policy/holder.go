@@ -71,6 +71,12 @@ func (s *Snapshot) holderText(h holder) string {
 
 // editBag replaces what is given to a holder by an edited copy, and marks whom that concerns.
 func (d *draft) editBag(h holder, edit func(*bag)) {
+	d.setBag(h, edit)
+	d.concerns(h, map[holder]bool{})
+}
+
+// setBag is editBag for what concerns nobody: counts of what else names the holder.
+func (d *draft) setBag(h holder, edit func(*bag)) {
 	next := &bag{}
 	if old := d.s.bagOf(h); old != nil {
 		*next = *old
@@ -95,7 +101,6 @@ func (d *draft) editBag(h holder, edit func(*bag)) {
 	case holderDepartmentBelow:
 		d.ownDepartment(h.number()).below = next
 	}
-	d.concerns(h, map[holder]bool{})
 }
 
 // concerns marks every entity on which somebody may stand who is reached by h.

@@ -109,6 +109,7 @@ type rule struct {
 	levelless   bool
 	obligations []obligation
 	reads       []*klinkev1.Read
+	asks        []asking
 }
 
 type emergency struct {

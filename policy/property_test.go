@@ -122,7 +122,7 @@ func (l *life) apply(changes []*klinkev1.Change) *Outcome {
 func (l *life) answer(s *Snapshot, q *Question, now time.Time) (*klinkev1.CheckResponse, Decision, bool) {
 	var r Request
 	if err := s.Prepare(&r, q, s.Plan().Normalise); err != nil {
-		if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Invalid && e.Kind != TooLarge {
+		if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Invalid && e.Kind != TooLarge && e.Kind != Refused {
 			l.t.Fatalf("an error of the wrong kind: %v", err)
 		}
 		return nil, Decision{}, false

@@ -146,8 +146,9 @@ func siteOfFacts(t *resourceType, fields map[string]*structpb.Value) string {
 	return ""
 }
 
-// Prepare is stage 1: it reads a question for this snapshot, or returns an Invalid or TooLarge that names the field. Numbers
-// are put into their canonical form by normalise, which is this snapshot's Plan().Normalise or a cache in front of it.
+// Prepare is stage 1: it reads a question for this snapshot, or returns an Invalid or TooLarge that names the field, or a
+// Refused when the tenant lacks a setting without which there is no answer. Numbers are put into their canonical form by
+// normalise, which is this snapshot's Plan().Normalise or a cache in front of it.
 func (s *Snapshot) Prepare(into *Request, q *Question, normalise func(site, raw string) dial.Number) error {
 	r := into
 	r.reading = reading{facts: r.facts[:0], active: r.active[:0]}
@@ -193,7 +194,8 @@ func (s *Snapshot) Prepare(into *Request, q *Question, normalise func(site, raw 
 		}
 		r.active, r.restricted = append(r.active, *no), true
 	}
-	return nil
+	asked, _ := s.permission(r.perm)
+	return s.unset(asked, r.field)
 }
 
 func questionSubject(field string, x *klinkev1.QuestionSubject) (who, error) {

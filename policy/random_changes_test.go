@@ -43,6 +43,9 @@ func (g *chooser) beginning() []*klinkev1.Change {
 	out = append(out,
 		put(&klinkev1.Record{Record: &klinkev1.Record_Subject{Subject: &klinkev1.Subject{Type: klinkev1.SubjectType_SUBJECT_TYPE_APP, Id: "a0"}}}),
 		put(&klinkev1.Record{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "s0", Region: "GB", AccessDigits: "9"}}}))
+	if !g.chance(4) { // as long as it is not set, there is no asking for it
+		out = append(out, put(&klinkev1.Record{Record: &klinkev1.Record_Setting{Setting: &klinkev1.Setting{Name: "open", Value: "high"}}}))
+	}
 	for range 6 {
 		out = append(out,
 			put(&klinkev1.Record{Record: &klinkev1.Record_Cell{Cell: g.cell(g.role())}}),

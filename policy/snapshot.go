@@ -239,6 +239,12 @@ type settingValues struct {
 	set    bool
 	plain  string
 	scoped map[settingScope]string
+	byType []typeSetting // those of whole types once more, by the model's types: decisions look here, without hashing
+}
+
+type typeSetting struct {
+	set   bool
+	value string
 }
 
 type settingScope struct {

@@ -88,10 +88,12 @@ func TestKindsOfFiles(t *testing.T) {
 		{"aircall", true, true, false},
 		{"bitrix24", true, true, false},
 		{"telephony", true, false, false},
+		{"crmnow", true, true, false},
 		{"demo", false, false, true},
 		{"whatsapp", true, true, false},
 		{"demo-aircall", false, false, true},
 		{"demo-whatsapp", false, false, true},
+		{"demo-crmnow", false, false, true},
 		{"bitrix24.world", false, false, false},
 		{"nothing", false, false, false},
 		{"", false, false, false},
@@ -176,7 +178,7 @@ func TestWorlds(t *testing.T) {
 	}
 }
 
-var askForm = regexp.MustCompile(`^(user|app):\S+ \S+ [a-z_]+:\S+$`)
+var askForm = regexp.MustCompile(`^(user|app):\S+ \S+ [a-z_]+(\.[a-z_]+)?:\S+$`)
 
 func wellFormed(q map[string]any) error {
 	known := []string{"ask", "facts", "context", "as", "roles", "at", "expect", "reason", "level", "relation", "why"}
@@ -186,7 +188,7 @@ func wellFormed(q map[string]any) error {
 		}
 	}
 	if ask, _ := q["ask"].(string); !askForm.MatchString(ask) {
-		return errors.New("want `subject action type:id`")
+		return errors.New("want `subject action type:id` or `… type.field:id`")
 	}
 	if !slices.Contains([]any{"allow", "deny", "error"}, q["expect"]) {
 		return fmt.Errorf("expects %v", q["expect"])

@@ -20,7 +20,7 @@ func mixin(name string) ([]byte, error) {
 	return data, nil
 }
 
-func compiled(t *testing.T, name string) *policy.Model {
+func compiled(t testing.TB, name string) *policy.Model {
 	t.Helper()
 	data, ok := preset.File(name)
 	if !ok {
@@ -44,7 +44,7 @@ type part struct {
 }
 
 // load applies an account file to a new tenant, document by document.
-func load(t *testing.T, m *policy.Model, data []byte) (parts []part) {
+func load(t testing.TB, m *policy.Model, data []byte) (parts []part) {
 	t.Helper()
 	at := policy.Stamp{Now: time.Unix(1_700_000_000, 0), Models: func(string, uint32) (*policy.Model, error) { return m, nil }}
 	out, err := policy.Apply(policy.Empty(), m.Factory(), at)
