@@ -1,11 +1,13 @@
 // These tests prove that the embedded presets are whole: every model has its mixins, its labels and its world, every
-// question of a world is well formed and asked once, and the demonstration account uses no telephone number of a real
-// person. Whether the models give the expected answers is proved where there is a decision.
+// question of a world is well formed and asked once of what it knows, and the demonstration accounts use no telephone
+// number of a real person. Whether the models give the expected answers is proved where there is a decision.
 package preset_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,11 +39,22 @@ func read(t *testing.T, content []byte, found bool) file {
 	if !found {
 		t.Fatal("not found")
 	}
-	var f file
-	if err := yaml.Unmarshal(content, &f); err != nil {
-		t.Fatalf("not YAML: %v", err)
+	return documents(t, content)[0]
+}
+
+func documents(t *testing.T, content []byte) (out []file) {
+	t.Helper()
+	for d := yaml.NewDecoder(bytes.NewReader(content)); ; {
+		var f file
+		err := d.Decode(&f)
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatalf("not YAML: %v", err)
+		}
+		out = append(out, f)
 	}
-	return f
 }
 
 func open(t *testing.T, get func(string) ([]byte, bool), name string) file {
@@ -124,25 +137,33 @@ func TestModels(t *testing.T) {
 func TestWorlds(t *testing.T) {
 	for _, name := range preset.Names() {
 		t.Run(name, func(t *testing.T) {
-			world := open(t, preset.World, name)
-			if world.Tenant != "world" || world.Model != name {
-				t.Errorf("tenant %q of model %q, want world of %q", world.Tenant, world.Model, name)
+			content, found := preset.World(name)
+			if !found {
+				t.Fatal("not found")
 			}
-			if len(world.Questions) < 60 {
-				t.Errorf("%d questions, want at least 60", len(world.Questions))
+			world := documents(t, content)
+			if world[0].Tenant != "world" || world[0].Model != name {
+				t.Errorf("tenant %q of model %q, want world of %q", world[0].Tenant, world[0].Model, name)
 			}
-			asked := map[string]int{}
+			count := 0
 			expected := map[any]int{}
-			for i, q := range world.Questions {
-				if err := wellFormed(q); err != nil {
-					t.Errorf("question %d (%v): %v", i+1, q["ask"], err)
+			for i, doc := range world {
+				asked := map[string]int{}
+				for j, q := range doc.Questions {
+					if err := wellFormed(q); err != nil {
+						t.Errorf("document %d, question %d (%v): %v", i+1, j+1, q["ask"], err)
+					}
+					count++
+					expected[q["expect"]]++
+					key := fmt.Sprint(q["ask"], q["facts"], q["context"], q["as"], q["roles"], q["at"])
+					if before := asked[key]; before > 0 {
+						t.Errorf("document %d, question %d (%v) was asked before, as number %d", i+1, j+1, q["ask"], before)
+					}
+					asked[key] = j + 1
 				}
-				expected[q["expect"]]++
-				key := fmt.Sprint(q["ask"], q["facts"], q["context"], q["as"], q["roles"], q["at"])
-				if before := asked[key]; before > 0 {
-					t.Errorf("question %d (%v) was asked before, as number %d", i+1, q["ask"], before)
-				}
-				asked[key] = i + 1
+			}
+			if count < 60 {
+				t.Errorf("%d questions, want at least 60", count)
 			}
 			if expected["allow"] < 20 || expected["deny"] < 20 || expected["error"] == 0 {
 				t.Errorf("answers %v: a world needs 20 allowed, 20 denied and some mistakes", expected)
@@ -180,28 +201,51 @@ func wellFormed(q map[string]any) error {
 // fiction are the ranges that the Bundesnetzagentur keeps free for films and documentation.
 var fiction = regexp.MustCompile(`^\+49(3023125\d{3}|6990009\d{3}|4066969\d{3}|2214710\d{3}|8999998\d{3}|17139200\d{2}|176040690\d{2})$`)
 
-func TestDemoNumbersAreFiction(t *testing.T) {
-	content, found := preset.Demo("demo")
-	if demo := read(t, content, found); demo.Tenant != "demo" {
-		t.Errorf("tenant %q, want demo", demo.Tenant)
+// demos are the demonstration accounts, with the models that they use: demo, and for any model NAME demo-NAME.
+func demos(t *testing.T) map[string]string {
+	t.Helper()
+	models := map[string]string{}
+	names := []string{"demo"}
+	for _, name := range preset.Names() {
+		names = append(names, "demo-"+name)
 	}
-	numbers := regexp.MustCompile(`\+\d+\*?`).FindAllString(string(content), -1)
-	if len(numbers) < 8 {
-		t.Fatalf("only %d numbers found", len(numbers))
-	}
-	for _, n := range numbers {
-		// A prefix stands for the numbers that begin so: the lowest and the highest of three more digits.
-		samples := []string{n}
-		if prefix, is := strings.CutSuffix(n, "*"); is {
-			samples = []string{prefix + "000", prefix + "999"}
+	for _, name := range names {
+		if content, found := preset.Demo(name); found {
+			models[name] = read(t, content, true).Model
 		}
-		for _, s := range samples {
-			if !fiction.MatchString(s) {
-				t.Errorf("%s may belong to somebody", s)
+	}
+	for _, name := range []string{"demo"} {
+		if models[name] == "" {
+			t.Errorf("there is no account %s", name)
+		}
+	}
+	return models
+}
+
+func TestDemoNumbersAreFiction(t *testing.T) {
+	for name := range demos(t) {
+		content, found := preset.Demo(name)
+		if demo := read(t, content, found); demo.Tenant != name {
+			t.Errorf("tenant %q, want %s", demo.Tenant, name)
+		}
+		numbers := regexp.MustCompile(`\+\d+\*?`).FindAllString(string(content), -1)
+		if name == "demo" && len(numbers) < 8 {
+			t.Fatalf("only %d numbers found", len(numbers))
+		}
+		for _, n := range numbers {
+			// A prefix stands for the numbers that begin so: the lowest and the highest of three more digits.
+			samples := []string{n}
+			if prefix, is := strings.CutSuffix(n, "*"); is {
+				samples = []string{prefix + "000", prefix + "999"}
 			}
-			parsed, err := phonenumbers.Parse(s, "")
-			if err != nil || !phonenumbers.IsValidNumber(parsed) {
-				t.Errorf("%s is no valid number to the phone library: %v", s, err)
+			for _, s := range samples {
+				if !fiction.MatchString(s) {
+					t.Errorf("%s: %s may belong to somebody", name, s)
+				}
+				parsed, err := phonenumbers.Parse(s, "")
+				if err != nil || !phonenumbers.IsValidNumber(parsed) {
+					t.Errorf("%s: %s is no valid number to the phone library: %v", name, s, err)
+				}
 			}
 		}
 	}

@@ -1,10 +1,11 @@
 // These tests hold every preset to its world: the answers that its product gives, decided fast and explained slowly, also
-// after the tenant was written down and restored.
+// after the tenant was written down and restored. The demonstration accounts fit their models.
 package preset_test
 
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ func mixin(name string) ([]byte, error) {
 	return data, nil
 }
 
-func model(t *testing.T, name string) *policy.Model {
+func compiled(t *testing.T, name string) *policy.Model {
 	t.Helper()
 	data, ok := preset.File(name)
 	if !ok {
@@ -36,19 +37,24 @@ func model(t *testing.T, name string) *policy.Model {
 	return m
 }
 
-// load applies an account file to a new tenant.
-func load(t *testing.T, m *policy.Model, data []byte) (*policy.Snapshot, []account.Question) {
+// part is a tenant after one document of its world, and what is asked then.
+type part struct {
+	s         *policy.Snapshot
+	questions []account.Question
+}
+
+// load applies an account file to a new tenant, document by document.
+func load(t *testing.T, m *policy.Model, data []byte) (parts []part) {
 	t.Helper()
 	at := policy.Stamp{Now: time.Unix(1_700_000_000, 0), Models: func(string, uint32) (*policy.Model, error) { return m, nil }}
 	out, err := policy.Apply(policy.Empty(), m.Factory(), at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var questions []account.Question
 	for d := account.NewDecoder("world", bytes.NewReader(data)); ; {
 		doc, err := d.Next()
 		if errors.Is(err, io.EOF) {
-			return out.Next, questions
+			return parts
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +62,7 @@ func load(t *testing.T, m *policy.Model, data []byte) (*policy.Snapshot, []accou
 		if out, err = policy.Apply(out.Next, doc.Changes, at); err != nil {
 			t.Fatal(err)
 		}
-		questions = append(questions, doc.Questions...)
+		parts = append(parts, part{out.Next, doc.Questions})
 	}
 }
 
@@ -81,14 +87,15 @@ func restored(t *testing.T, m *policy.Model, s *policy.Snapshot) *policy.Snapsho
 func TestAnswers(t *testing.T) {
 	for _, name := range preset.Names() {
 		t.Run(name, func(t *testing.T) {
-			m := model(t, name)
+			m := compiled(t, name)
 			data, ok := preset.World(name)
 			if !ok {
 				t.Fatal("a preset without a world")
 			}
-			s, questions := load(t, m, data)
-			answer(t, s, questions)
-			t.Run("restored", func(t *testing.T) { answer(t, restored(t, m, s), questions) })
+			for i, p := range load(t, m, data) {
+				answer(t, p.s, p.questions)
+				t.Run(fmt.Sprintf("restored %d", i+1), func(t *testing.T) { answer(t, restored(t, m, p.s), p.questions) })
+			}
 		})
 	}
 }
@@ -122,5 +129,17 @@ func answer(t *testing.T, s *policy.Snapshot, questions []account.Question) {
 		if text := steps[len(steps)-1].GetText(); text[0:min(8, len(text))] == "the fast" {
 			t.Errorf("line %d: %s: %s", q.Line, q.Text, text)
 		}
+	}
+}
+
+func TestDemos(t *testing.T) {
+	for demo, model := range demos(t) {
+		t.Run(demo, func(t *testing.T) {
+			data, _ := preset.Demo(demo)
+			m := compiled(t, model)
+			for _, p := range load(t, m, data) {
+				restored(t, m, p.s)
+			}
+		})
 	}
 }
