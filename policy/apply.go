@@ -88,6 +88,7 @@ type draft struct {
 	stands    map[edge]struct{}   // entities whose holders, or what is given to these, changed; 0 for everybody
 	born      map[edge]struct{}   // entities that are new: no class of the old snapshot stands on them
 	fresh     map[uint32]struct{} // classes that are new
+	whole     bool                // all classes are new, and none is listed: a tenant is restored
 	hits      []uint32            // filled by finish: the old classes whose rights may have changed
 	touched   map[klinkev1.ReadKind]bool
 	lists     map[string]bool

@@ -337,9 +337,8 @@ func (d *draft) putCeiling(x *klinkev1.Ceiling) (bool, error) {
 			}
 			d.dropEdge(to.subject, edgeCeiling|edge(no))
 			d.s.ceilings.remove(d.b, no)
-		} else {
-			d.tally()
-			d.s.capped[p]++
+		} else if err := d.oneMoreCeiling(p); err != nil {
+			return false, err
 		}
 		d.addEdge(to.subject, edgeCeiling|edge(d.s.ceilings.add(d.b, next)))
 		return true, nil
@@ -348,11 +347,22 @@ func (d *draft) putCeiling(x *klinkev1.Ceiling) (bool, error) {
 	if b := d.s.bagOf(to.holder); b != nil && slices.Contains(b.ceilings, next) {
 		return false, nil
 	} else if b == nil || !slices.ContainsFunc(b.ceilings, same) {
-		d.tally()
-		d.s.capped[p]++
+		if err := d.oneMoreCeiling(p); err != nil {
+			return false, err
+		}
 	}
 	d.editBag(to.holder, func(b *bag) { b.ceilings = append(slices.DeleteFunc(slices.Clone(b.ceilings), same), next) })
 	return true, nil
+}
+
+func (d *draft) oneMoreCeiling(p perm) error {
+	if d.s.count.ceilings >= MaxCeilings {
+		return Errorf(TooLarge, "", "a tenant has at most %d ceilings", MaxCeilings)
+	}
+	d.tally()
+	d.s.capped[p]++
+	d.s.count.ceilings++
+	return nil
 }
 
 func (d *draft) ceilingOf(w who, p perm) (uint32, bool) {
@@ -389,6 +399,7 @@ func (d *draft) deleteCeiling(x *klinkev1.Ceiling) (bool, error) {
 	}
 	d.tally()
 	d.s.capped[p]--
+	d.s.count.ceilings--
 	return true, nil
 }
 
@@ -415,6 +426,9 @@ func (d *draft) putLimit(x *klinkev1.Limit) (bool, error) {
 	if to.subject.space != 0 {
 		if _, ok := d.ownLimit(to.subject, l); ok {
 			return false, nil
+		}
+		if edges := d.edges(to.subject); countBefore(edges, edgeObject)-countBefore(edges, edgeLimit) >= MaxLimitValues {
+			return false, Errorf(TooLarge, "", "a holder has at most %d limit values", MaxLimitValues)
 		}
 		d.addEdge(to.subject, edgeLimit|edge(d.s.limits.add(d.b, l)))
 		return true, nil

@@ -35,7 +35,7 @@ func (d *draft) useModel(x *klinkev1.UseModel) (bool, error) {
 	}
 	next := newDraft(Empty(), d.at)
 	next.begin(m)
-	r := &Restorer{d: next}
+	r := restorer(next)
 	for chunk := range d.s.chunks() {
 		if err := r.take(chunk); err != nil {
 			if e, ok := errors.AsType[*Error](err); ok {

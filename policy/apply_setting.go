@@ -226,6 +226,9 @@ func (d *draft) putEmergencyNumber(x *klinkev1.EmergencyNumber) (bool, error) {
 	if slices.Contains(old.Emergency, n) {
 		return false, nil
 	}
+	if len(old.Emergency) >= MaxEmergencyNumbers {
+		return false, Errorf(TooLarge, "", "a site has at most %d emergency numbers of its own", MaxEmergencyNumbers)
+	}
 	if l := &d.s.lists[d.s.model.listNo[extensionList]]; l.contains(n) {
 		return false, Errorf(Refused, "number", "%s is an extension of this tenant; delete that first", n)
 	}

@@ -36,9 +36,7 @@ func (d *draft) putSubject(x *klinkev1.Subject) (bool, error) {
 		if !ok {
 			return false, Errorf(Invalid, "flags", "the model declares no flag %q", f)
 		}
-		if flags = append(flags, edgeFlag|edge(no)); len(flags) > 33 {
-			return false, Errorf(TooLarge, "flags", "at most 32 flags")
-		}
+		flags = append(flags, edgeFlag|edge(no))
 	}
 	slices.Sort(flags)
 	if len(slices.Compact(slices.Clone(flags))) != len(flags) {
@@ -140,7 +138,7 @@ func (d *draft) editEdges(w who, edit func([]edge) []edge) {
 // intern counts a subject in the class of its edges and remembers when that is new.
 func (d *draft) intern(edges []edge) uint32 {
 	n, fresh := d.s.classes.intern(d.b, edges)
-	if fresh {
+	if fresh && !d.whole {
 		d.fresh[n] = struct{}{}
 	}
 	return n

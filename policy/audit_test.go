@@ -8,7 +8,7 @@ import (
 )
 
 // audit recounts a snapshot.
-func audit(t *rapid.T, s *Snapshot) {
+func audit(t rapid.TB, s *Snapshot) {
 	t.Helper()
 	refs, stands := map[uint32]uint32{}, map[edge]uint32{}
 	var timedEdges, ceilingEdges, limitEdges, objectEdges, sharingEnds int
@@ -108,7 +108,8 @@ func audit(t *rapid.T, s *Snapshot) {
 			assigned += int(r.given) + int(r.subjects)
 		}
 	}
-	live.assignments = assigned
+	live.assignments, live.ceilings = assigned, ceilingEdges
+	(&explainer{s: s}).holders(func(_ holder, b *bag) { live.ceilings += len(b.ceilings) })
 	if s.count != live {
 		t.Fatalf("counted %+v, there are %+v", s.count, live)
 	}
@@ -161,7 +162,7 @@ func audit(t *rapid.T, s *Snapshot) {
 	}
 }
 
-func auditClasses(t *rapid.T, s *Snapshot, refs map[uint32]uint32) {
+func auditClasses(t rapid.TB, s *Snapshot, refs map[uint32]uint32) {
 	t.Helper()
 	chained := map[uint32]bool{}
 	for b := range s.classes.buckets.len() {

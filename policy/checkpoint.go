@@ -351,7 +351,7 @@ func (w *checkpointer) numbers() {
 // Restorer builds a snapshot from the chunks of a checkpoint, in their order. It is used by one goroutine.
 type Restorer struct {
 	d       *draft
-	flags   []uint32 // by the checkpoint's number, as the model in use numbers them
+	flags   []string // by the checkpoint's number
 	classes []uint32 // likewise, each holding one reference for the restorer
 	placed  []uint32 // how many subjects came for each of them
 	edges   []edge   // scratch
@@ -359,7 +359,13 @@ type Restorer struct {
 
 // NewRestorer restores under the models that a function finds.
 func NewRestorer(models func(name string, version uint32) (*Model, error)) *Restorer {
-	return &Restorer{d: newDraft(Empty(), Stamp{Now: epoch, Models: models, Replay: true})}
+	return restorer(newDraft(Empty(), Stamp{Now: epoch, Models: models, Replay: true}))
+}
+
+// restorer builds a tenant in an empty draft.
+func restorer(d *draft) *Restorer {
+	d.whole = true
+	return &Restorer{d: d}
 }
 
 var errCheckpoint = errors.New("the checkpoint is damaged")
@@ -400,5 +406,6 @@ func (r *Restorer) Snapshot() (*Snapshot, error) {
 // finish takes the restorer itself out of the classes and derives the rest.
 func (r *Restorer) finish() error {
 	r.settle()
+	r.d.s.classes.marks = nil
 	return r.d.finish()
 }

@@ -46,6 +46,9 @@ type classes struct {
 	n       uint32      // numbers given out
 	live    uint32
 	free    uint32 // number+1 of the first free one
+	// marks are bits of the classes' hashes by number, while a tenant is restored: most of a chain is told apart without
+	// reading its edges. Nil otherwise.
+	marks []uint8
 }
 
 // classPage holds pageSize classes. What decisions read stands in the page, the rest beside it; so nothing is wasted either.
@@ -124,9 +127,10 @@ func (c *classes) bucket(h uint64) uint32 {
 // intern counts one more subject in the class of these sorted edges and returns its number; fresh when it is new, and
 // then not folded yet.
 func (c *classes) intern(b *batch, edges []edge) (n uint32, fresh bool) {
-	at := c.bucket(c.hash(edges))
+	h := c.hash(edges)
+	at, mark := c.bucket(h), uint8(h>>56)
 	for i := *c.buckets.get(at); i != 0; i = c.page(i - 1).next[(i-1)%pageSize] {
-		if slices.Equal(c.edges(i-1), edges) {
+		if (c.marks == nil || c.marks[i-1] == mark) && slices.Equal(c.edges(i-1), edges) {
 			c.own(b, i-1).refs[(i-1)%pageSize]++
 			return i - 1, false
 		}
@@ -137,6 +141,9 @@ func (c *classes) intern(b *batch, edges []edge) (n uint32, fresh bool) {
 	} else {
 		n = c.n
 		c.n++
+		if c.marks != nil {
+			c.marks = append(c.marks, 0)
+		}
 		if n%pageSize == 0 {
 			c.pages.push(b, &classPage{owner: b, next: new([pageSize]uint32), refs: new([pageSize]uint32)})
 		}
@@ -150,6 +157,9 @@ func (c *classes) intern(b *batch, edges []edge) (n uint32, fresh bool) {
 	p.next[i] = *c.buckets.get(at)
 	*c.buckets.edit(b, at) = n + 1
 	c.live++
+	if c.marks != nil {
+		c.marks[n] = mark
+	}
 	if c.live > 2*c.buckets.len() {
 		c.grow(b)
 	}
@@ -184,8 +194,11 @@ func (p *classPage) setEnd(i, end uint32) {
 	}
 }
 
-// reserve makes an empty index ready for a number of classes.
+// reserve makes an empty index ready for a number of classes, and for interning them at once.
 func (c *classes) reserve(b *batch, classes int) {
+	if c.n == 0 {
+		c.marks = make([]uint8, 0, classes)
+	}
 	for c.n == 0 && int(c.buckets.len())*2 < classes {
 		if c.buckets.push(b, 0); c.buckets.len() == 2<<c.level {
 			c.level++

@@ -26,6 +26,9 @@ func Compile(src *klinkev1.Model, version uint32) (*Model, error) {
 	return c.m, nil
 }
 
+// maxFlags is how many superuser flags a model declares; so nobody carries more.
+const maxFlags = 32
+
 type compiler struct {
 	m  *Model
 	at []string // the path to what is being compiled
@@ -48,6 +51,9 @@ func (c *compiler) names() error {
 	m, src := c.m, c.m.source
 	if err := c.in("name", func() error { return c.identifier(src.GetName()) }); err != nil {
 		return err
+	}
+	if n := len(src.GetFlags()); n > maxFlags {
+		return Errorf(TooLarge, "model.flags", "%d flags; a model may have %d", n, maxFlags)
 	}
 	m.flagNo = map[string]uint32{}
 	for _, f := range src.GetFlags() {

@@ -224,11 +224,11 @@ func (a *asker) sameGroup(t *test, q *frame) bool {
 	}
 	for i := -1; i < len(q.p.edges); i++ {
 		x := a.entity(q.p, i)
-		if x == nil || !a.exists(q.p, i) {
+		if x == nil || a.resting(q.p, i) {
 			continue
 		}
 		for _, h := range x.reach {
-			if h.kind() != holderGroup || !a.reaches(&other, h) {
+			if h.kind() != holderGroup || !a.reaches(&other, h) || !a.exists(q.p, i) {
 				continue
 			}
 			if !t.limit {
@@ -282,7 +282,24 @@ func (a *asker) ask(t *test, q *frame) bool {
 	return a.askOne(t, &next)
 }
 
+// askCapped asks about a permission that an action without a level requires, of somebody who overrides: he has its highest
+// level, under his ceilings.
+func (a *asker) askCapped(t *test, q *frame) bool {
+	a.topped = true
+	ok := a.ask(t, q)
+	a.topped = false
+	return ok
+}
+
 func (a *asker) askOne(t *test, q *frame) bool {
+	if a.topped {
+		a.topped = false
+		sc := a.s.scale(q.perm)
+		rank := a.cap(q.p, q.perm, sc.top())
+		ok := rank == sc.top() || t.least && rank >= t.rank || !t.least && a.reach(&sc.levels[rank], q).Allow
+		a.topped = true
+		return ok
+	}
 	switch {
 	case t.kind == testAllowed:
 		return a.rule(q).Allow

@@ -5,6 +5,16 @@ import "slices"
 // foldClasses merges ahead what new classes, and classes whose rights may have changed, have for good, and checks what one subject
 // may have. Looking for the latter reads the edges of every class, and costs nothing when only subjects were edited.
 func (d *draft) foldClasses(changed map[uint32]bool) error {
+	if d.whole {
+		for n := range d.s.classes.n {
+			if d.s.classes.refs(n) > 0 {
+				if err := d.foldClass(n); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
 	if len(d.stands) > 0 || len(changed) > 0 {
 		for n := range d.s.classes.n {
 			if d.s.classes.refs(n) > 0 && d.hit(n, changed) {

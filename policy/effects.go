@@ -278,7 +278,8 @@ func (g *gains) of(key effectKey) *gain {
 	return x
 }
 
-// list writes the effects down, with names where they are few enough.
+// list writes the effects down, with names where they are few enough. A role may speak of thousands of permissions, so that
+// the same thousand gain each of them: when the names of an entry become too much, the effects that follow only count.
 func (g *gains) list() []*klinkev1.Effect {
 	var classes []uint32
 	for _, x := range g.found {
@@ -287,23 +288,41 @@ func (g *gains) list() []*klinkev1.Effect {
 		}
 	}
 	members := g.d.members(classes)
-	out := make([]*klinkev1.Effect, 0, len(g.found))
-	for key, x := range g.found {
-		e := &klinkev1.Effect{Permission: key.permission, From: key.from, To: key.to, Conditional: key.conditional, Count: x.count}
-		if x.count <= MaxFootprint {
-			e.Subjects = x.subjects
-			for _, n := range x.classes {
-				e.Subjects = append(e.Subjects, members[n]...)
-			}
-			slices.Sort(e.Subjects)
-		}
-		out = append(out, e)
-	}
-	slices.SortFunc(out, func(a, b *klinkev1.Effect) int {
-		return cmp.Or(cmp.Compare(a.GetPermission(), b.GetPermission()), cmp.Compare(a.GetFrom(), b.GetFrom()),
-			cmp.Compare(a.GetTo(), b.GetTo()), strings.Compare(bit(a.GetConditional()), bit(b.GetConditional())))
+	keys := slices.SortedFunc(maps.Keys(g.found), func(a, b effectKey) int {
+		return cmp.Or(cmp.Compare(a.permission, b.permission), cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to),
+			strings.Compare(bit(a.conditional), bit(b.conditional)))
 	})
+	out := make([]*klinkev1.Effect, 0, len(keys))
+	room := MaxEffectBytes
+	for _, key := range keys {
+		x := g.found[key]
+		e := &klinkev1.Effect{Permission: key.permission, From: key.from, To: key.to, Conditional: key.conditional, Count: x.count}
+		out = append(out, e)
+		if x.count > MaxFootprint {
+			continue
+		}
+		size := sizeOfNames(x.subjects)
+		for _, n := range x.classes {
+			size += sizeOfNames(members[n])
+		}
+		if size > room {
+			continue
+		}
+		room -= size
+		e.Subjects = x.subjects
+		for _, n := range x.classes {
+			e.Subjects = append(e.Subjects, members[n]...)
+		}
+		slices.Sort(e.Subjects)
+	}
 	return out
+}
+
+func sizeOfNames(names []string) (n int) {
+	for _, name := range names {
+		n += len(name)
+	}
+	return n
 }
 
 func (d *draft) flagName(f edge) string { return d.s.model.source.GetFlags()[f.number()] }

@@ -31,7 +31,7 @@ func (e *explainer) test(t *test, q frameOf) bool {
 		holds, err := e.condition(t.cond, q)
 		return holds && err == nil
 	case testPermission, testAllowed:
-		return e.another(t, q)
+		return e.another(t, q, false)
 	case testValue:
 		if t.attr.no == attrContext {
 			v, ok := e.r.context[t.attr.name]
@@ -239,13 +239,18 @@ func (e *explainer) listed(no uint16, number string) (found bool) {
 }
 
 // another asks about another permission, or another resource.
-func (e *explainer) another(t *test, q frameOf) bool {
+func (e *explainer) another(t *test, q frameOf, overriding bool) bool {
 	p := t.perm
 	if t.self {
 		p = q.perm
 	}
 	next := frameOf{p: q.p, perm: p, typ: e.typeOf(p)}
 	one := func(x frameOf) bool {
+		if overriding { // he has the highest level, under his ceilings
+			levels := e.s.scale(x.perm).levels
+			rank := e.capped(x.p, x.perm, len(levels)-1)
+			return rank == len(levels)-1 || t.least && rank >= int(t.rank) || !t.least && e.reach(levels[rank], x).Allow
+		}
 		switch {
 		case t.kind == testAllowed:
 			return e.rule(x).Allow

@@ -25,8 +25,10 @@ const (
 	MaxRequestBytes     = 4 << 20
 	MaxConditionBytes   = 4 << 10
 	MaxIDBytes          = 256
-	MaxFootprint        = 1_000 // subjects listed in a footprint or an effect before "all" or a bare count
+	MaxFootprint        = 1_000   // subjects listed in a footprint or an effect before "all" or a bare count
+	MaxEffectBytes      = 1 << 20 // of names in all effects of an entry, before bare counts
 	MaxSites            = 10_000
+	MaxEmergencyNumbers = 64     // of a site, beside its region's
 	MaxLevels           = 120    // on one scale
 	MaxTestsExpanded    = 10_000 // evaluated for one question when nothing is cut short
 	MaxConditionCost    = 100_000

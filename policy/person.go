@@ -162,10 +162,25 @@ func (a *asker) within(s *schedule) bool {
 	return inside
 }
 
+// resting says whether a person's i-th edge leads to a role of his that is not active: then he is nobody by it. What binds him
+// by it, ceilings and limits, binds him all the same.
+func (a *asker) resting(p *person, i int) bool {
+	if !a.restricted || p != &a.subject || i < 0 {
+		return false
+	}
+	switch e := p.edges[i]; e.kind() {
+	case edgeRole:
+		return !slices.Contains(a.r.active, e.number())
+	case edgeTimed:
+		return !slices.Contains(a.r.active, a.s.timed.get(e.number()).role)
+	}
+	return false
+}
+
 // reaches says whether a holder means a person.
 func (a *asker) reaches(p *person, h holder) bool {
 	for i := -1; i < len(p.edges); i++ {
-		if x := a.entity(p, i); x != nil {
+		if x := a.entity(p, i); x != nil && !a.resting(p, i) {
 			if _, ok := slices.BinarySearch(x.reach, h); ok && a.exists(p, i) {
 				return true
 			}
@@ -198,17 +213,17 @@ func (a *asker) holds(p *person, role uint32) bool {
 func (a *asker) below(p, above *person) bool {
 	for i := -1; i < len(p.edges); i++ {
 		x := a.entity(p, i)
-		if x == nil || !a.exists(p, i) {
+		if x == nil {
 			continue
 		}
 		g := a.gives(x, p)
 		for _, r := range a.s.sets.at.get(g.set).roles {
-			if a.under(r, above) {
+			if a.under(r, above) && a.exists(p, i) {
 				return true
 			}
 		}
 		for _, no := range g.timed {
-			if a.active(p, no) && a.under(a.s.timed.get(no).role, above) {
+			if a.under(a.s.timed.get(no).role, above) && a.exists(p, i) && a.active(p, no) {
 				return true
 			}
 		}

@@ -14,13 +14,7 @@ func (r *Restorer) take(c *klinkev1.CheckpointChunk) error {
 		return &Error{Kind: Damaged, Message: "the checkpoint does not begin with its header", Cause: errCheckpoint}
 	}
 	if h := c.GetHeader(); h != nil {
-		for _, f := range h.GetFlags() {
-			no, ok := r.d.s.model.flagNo[f]
-			if !ok {
-				return Errorf(Invalid, "flags", "the model declares no flag %q", f)
-			}
-			r.flags = append(r.flags, no)
-		}
+		r.flags = h.GetFlags()
 		r.d.s.subjects.reserve(r.d.b, int(min(h.GetSubjects(), MaxUsers)))
 		r.d.s.classes.reserve(r.d.b, int(min(h.GetCombinations(), MaxUsers)))
 	}
@@ -63,10 +57,11 @@ func (r *Restorer) record(x *klinkev1.CheckpointRecord) error {
 			return err
 		}
 		values, err := d.attributes(s)
-		if err == nil {
-			d.s.attributes.put(d.b, w.space, w.id, values)
+		if err != nil {
+			return naming(x.GetRecord(), within("subject", err))
 		}
-		return err
+		d.s.attributes.put(d.b, w.space, w.id, values)
+		return nil
 	}
 	if _, err := d.put(x.GetRecord()); err != nil {
 		return naming(x.GetRecord(), err)
@@ -114,7 +109,12 @@ func (r *Restorer) combinations(x *klinkev1.CheckpointCombinations) error {
 				return &Error{Kind: Damaged, Message: "an edge of the checkpoint leads nowhere", Cause: errCheckpoint}
 			}
 			if e.kind() == edgeFlag {
-				e = edgeFlag | edge(r.flags[e.number()])
+				f := r.flags[e.number()]
+				no, ok := s.model.flagNo[f]
+				if !ok {
+					return Errorf(Invalid, "subject.flags", "the model declares no flag %q, which somebody carries", f)
+				}
+				e = edgeFlag | edge(no)
 			}
 			r.edges = append(r.edges, e)
 		}

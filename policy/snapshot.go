@@ -50,7 +50,7 @@ type Snapshot struct {
 	count    counts
 }
 
-type counts struct{ subjects, groups, departments, roles, assignments int }
+type counts struct{ subjects, groups, departments, roles, assignments, ceilings int }
 
 // subject is a row of Snapshot.subjects.
 type subject struct {

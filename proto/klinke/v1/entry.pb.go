@@ -440,7 +440,7 @@ type Effect struct {
 	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
 	// How many subjects moved, exactly.
 	Count uint64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
-	// Who, when no more than 1,000 did; else empty.
+	// Who, when no more than 1,000 did, and as long as all effects of the entry name no more than 1 MiB; else empty.
 	Subjects []string `protobuf:"bytes,5,rep,name=subjects,proto3" json:"subjects,omitempty"`
 	// True when the new or the old level also depends on a condition, a schedule or a time.
 	Conditional   bool `protobuf:"varint,6,opt,name=conditional,proto3" json:"conditional,omitempty"`
