@@ -312,13 +312,14 @@ func (n *renaming) facts(typ string, facts *structpb.Struct) {
 		}
 		for _, a := range t.GetAttributes() {
 			if v := facts.GetFields()[a.GetName()]; v != nil {
-				n.fact(a.GetKind(), v)
+				n.fact(typ, a.GetKind(), v)
 			}
 		}
 	}
 }
 
-func (n *renaming) fact(kind klinkev1.AttributeKind, v *structpb.Value) {
+// fact renames in one fact of a resource. A record that does not say its type is of the same.
+func (n *renaming) fact(typ string, kind klinkev1.AttributeKind, v *structpb.Value) {
 	switch x := v.GetKind().(type) {
 	case *structpb.Value_StringValue:
 		switch kind {
@@ -334,11 +335,13 @@ func (n *renaming) fact(kind klinkev1.AttributeKind, v *structpb.Value) {
 		}
 	case *structpb.Value_ListValue:
 		for _, each := range x.ListValue.GetValues() {
-			n.fact(kind, each)
+			n.fact(typ, kind, each)
 		}
 	case *structpb.Value_StructValue:
-		typ, id := x.StructValue.GetFields()["type"].GetStringValue(), x.StructValue.GetFields()["id"]
-		if text, ok := id.GetKind().(*structpb.Value_StringValue); ok {
+		if said := x.StructValue.GetFields()["type"].GetStringValue(); said != "" {
+			typ = said
+		}
+		if text, ok := x.StructValue.GetFields()["id"].GetKind().(*structpb.Value_StringValue); ok {
 			text.StringValue = n.id(text.StringValue)
 		}
 		n.facts(typ, x.StructValue)
