@@ -183,13 +183,13 @@ func TestOneMoreRole(t *testing.T) {
 	}
 }
 
-// adder gives everybody who asks one more role, each in turn.
+// adder gives each person who asks one more role, each in turn.
 type adder struct {
 	t                 *testing.T
 	m                 *policy.Model
 	sum               sum
 	roles             []*klinkev1.Role
-	known             map[string]bool // who is in the directory
+	known             map[string]bool // people in the directory: a program that asks for itself is not of everybody
 	limiting          map[string]bool // roles that bring a limit with them, and so are no addition
 	changed, excepted int             // answers
 }
@@ -203,8 +203,6 @@ func (a *adder) meet(r *klinkev1.Record) {
 	}
 	if x := r.GetSubject(); x.GetType() == klinkev1.SubjectType_SUBJECT_TYPE_USER {
 		a.known["user:"+x.GetId()] = true
-	} else if x != nil {
-		a.known["app:"+x.GetId()] = true
 	}
 }
 
@@ -232,8 +230,8 @@ func (a *adder) add(p part) {
 			if before.Allow != after.Allow {
 				a.changed++
 			}
-			if a.sum.merge != nil && x.GetAction().GetName() == "merge" && x.GetActor() == nil {
-				if want := a.merging(with[who], x, q.At); after.Allow != want {
+			if a.sum.merge != nil && x.GetAction().GetName() == "merge" {
+				if want := a.merging(with[who], x, q.At); x.GetActor() == nil && after.Allow != want {
 					a.t.Errorf("line %d: %s: with %s: got %t, and what it consists of gives %t", q.Line, q.Text, role.GetId(), after.Allow, want)
 				}
 				continue
