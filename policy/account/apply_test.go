@@ -3,6 +3,8 @@
 package account
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,24 +38,35 @@ func presetModel(t *testing.T, name string) *policy.Model {
 	return compiled(t, m)
 }
 
-func TestAccountsApply(t *testing.T) {
-	accounts := map[string][]byte{}
+// presetAccounts are all worlds and demonstration accounts, by the names of their files.
+func presetAccounts(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
 	for _, name := range preset.Names() {
-		presetModel(t, name)
-		accounts[name+".world.yaml"], _ = preset.World(name)
+		data, _ := preset.World(name)
+		out[name+".world.yaml"] = string(data)
 	}
-	accounts["demo.yaml"], _ = preset.Demo("demo")
-	for file, data := range accounts {
-		for _, text := range []string{string(data), encoded(t, records(mustDecode(t, string(data))))} {
+	files, err := filepath.Glob("../preset/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if data, is := preset.Demo(strings.TrimSuffix(filepath.Base(file), ".yaml")); is {
+			out[filepath.Base(file)] = string(data)
+		}
+	}
+	return out
+}
+
+func TestAccountsApply(t *testing.T) {
+	for file, data := range presetAccounts(t) {
+		name, _, err := SplitModel(mustDecode(t, data)[0].Model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		model := presetModel(t, name)
+		for _, text := range []string{data, encoded(t, records(mustDecode(t, data)))} {
 			as := mustDecode(t, text)
-			name, _, err := SplitModel(as[0].Model)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if name == "m" { // as encoded names it
-				name = preset.Names()[0]
-			}
-			model := presetModel(t, name)
 			at := policy.Stamp{Now: time.Unix(1_800_000_000, 0), Models: func(string, uint32) (*policy.Model, error) { return model, nil }}
 			out, err := policy.Apply(policy.Empty(), model.Factory(), at)
 			if err != nil {

@@ -64,17 +64,11 @@ func difference(a, b []*klinkev1.Record) string {
 }
 
 func TestPresetAccountsRoundTrip(t *testing.T) {
-	files := [][]byte{}
-	for _, name := range preset.Names() {
-		world, _ := preset.World(name)
-		files = append(files, world)
-	}
-	demo, _ := preset.Demo("demo")
-	for _, file := range append(files, demo) {
-		before := records(mustDecode(t, string(file)))
+	for file, data := range presetAccounts(t) {
+		before := records(mustDecode(t, data))
 		text := encoded(t, before)
 		if d := difference(before, records(mustDecode(t, text))); d != "" {
-			t.Errorf("%s\n%s", d, text)
+			t.Errorf("%s: %s\n%s", file, d, text)
 		}
 	}
 }
