@@ -39,10 +39,10 @@ func (m *modelReader) inheritance(n *node) {
 }
 
 func (m *modelReader) saveEvent(n *node) klinkev1.SaveEvent {
-	switch s := m.text(n); {
-	case s == "create":
+	switch s := m.text(n); s {
+	case "create":
 		return klinkev1.SaveEvent_SAVE_EVENT_CREATE
-	case s == "update":
+	case "update":
 		return klinkev1.SaveEvent_SAVE_EVENT_UPDATE
 	default:
 		m.failf(n, "`%s` is no occasion of saving: write create or update", clip(s))

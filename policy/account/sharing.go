@@ -9,10 +9,10 @@ import (
 
 // sharingLevel reads how far a sharing rule, or a test for one, goes.
 func (r *reader) sharingLevel(n *node) klinkev1.SharingLevel {
-	switch s := r.text(n); {
-	case s == "read":
+	switch s := r.text(n); s {
+	case "read":
 		return klinkev1.SharingLevel_SHARING_LEVEL_READ
-	case s == "write":
+	case "write":
 		return klinkev1.SharingLevel_SHARING_LEVEL_WRITE
 	default:
 		r.failf(n, "`%s` is no level of sharing: write read or write", clip(s))
