@@ -157,11 +157,6 @@ func (m *modelReader) section(key, n *node) {
 	}
 }
 
-// later refuses what the design describes and this version cannot do.
-func (m *modelReader) later(key *node) {
-	m.failf(key, "`%s` is not supported by this version", key.text)
-}
-
 func (m *modelReader) combine(n *node) {
 	switch s := m.name(n); s {
 	case "highest":
