@@ -5,6 +5,7 @@ package account
 import (
 	"errors"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -41,12 +42,24 @@ func mustDecode(t *testing.T, file string) []*Account {
 	return as
 }
 
+// records is what a file leaves: a later document replaces what an earlier one put. What one document puts twice stays twice,
+// which is a mistake.
 func records(as []*Account) []*klinkev1.Record {
 	var out []*klinkev1.Record
+	before := map[string]int{}
 	for _, a := range as {
+		now := map[string]int{}
 		for _, c := range a.Changes {
+			kind, parts := policy.RecordKey(c.GetPut())
+			key := string(policy.AppendKey(nil, kind, parts))
+			if i, again := before[key]; again {
+				out[i] = c.GetPut()
+				continue
+			}
+			now[key] = len(out)
 			out = append(out, c.GetPut())
 		}
+		maps.Copy(before, now)
 	}
 	return out
 }
