@@ -86,7 +86,7 @@ func (m *modelReader) region(x entry) *klinkev1.Region {
 }
 
 func (m *modelReader) class(x entry) *klinkev1.ServiceClass {
-	out := &klinkev1.ServiceClass{Name: x.key.text}
+	out := at(m, x.key, &klinkev1.ServiceClass{Name: x.key.text})
 	for _, e := range m.entries(x.value) {
 		switch e.key.text {
 		case "types":

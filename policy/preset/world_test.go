@@ -106,7 +106,7 @@ func answer(t *testing.T, s *policy.Snapshot, questions []account.Question) {
 			Context: x.GetContext(), ActiveRoles: x.GetActiveRoles()}, s.Plan().Normalise)
 		if err != nil {
 			if q.Expect != "error" {
-				t.Errorf("line %d: %s: got error %v, want %s: %s", q.Line, q.Text, err, q.Expect, q.Why)
+				t.Errorf("%s: %s: got error %v, want %s: %s", q.Place, q.Text, err, q.Expect, q.Why)
 			}
 			continue
 		}
@@ -116,11 +116,11 @@ func answer(t *testing.T, s *policy.Snapshot, questions []account.Question) {
 			got = "allow"
 		}
 		if got != q.Expect || q.Reason != 0 && d.Reason != q.Reason || q.Level != "" && d.Level != q.Level || q.Relation != "" && d.Relation != q.Relation {
-			t.Errorf("line %d: %s: got %s %s level %q relation %q missing %q, want %s %s %q %q: %s", q.Line, q.Text, got, d.Reason, d.Level, d.Relation,
+			t.Errorf("%s: %s: got %s %s level %q relation %q missing %q, want %s %s %q %q: %s", q.Place, q.Text, got, d.Reason, d.Level, d.Relation,
 				d.Missing, q.Expect, q.Reason, q.Level, q.Relation, q.Why)
 		}
 		if text := steps[len(steps)-1].GetText(); text[0:min(8, len(text))] == "the fast" {
-			t.Errorf("line %d: %s: %s", q.Line, q.Text, text)
+			t.Errorf("%s: %s: %s", q.Place, q.Text, text)
 		}
 	}
 }
