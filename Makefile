@@ -42,8 +42,8 @@ checkdocs: build $(BIN)/grpcurl ## Run the commands that the documentation print
 	scripts/checkdocs.sh
 
 .PHONY: test
-test: ## Run all tests with the race detector (PKG and RUN narrow it).
-	go test -race -shuffle=on -run '$(RUN)' $(PKG)
+test: ## Run all tests with the race detector (PKG and RUN narrow it), and say what they could not prove here.
+	scripts/unproved.sh go test -race -shuffle=on -run '$(RUN)' $(PKG)
 
 .PHONY: lint
 lint: $(BIN)/buf $(BIN)/golangci-lint $(VALIDATE) ## Check format, vet, go.mod, the linters' findings and the protocol's compatibility.
@@ -72,7 +72,7 @@ fuzz: ## Run every fuzz target of scripts/fuzz.targets for FUZZTIME each; a miss
 
 .PHONY: bench
 bench: ## Run the benchmarks COUNT times (PKG and BENCH narrow them).
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count '$(COUNT)' $(PKG)
+	go test -run '^$$' -timeout 60m -bench '$(BENCH)' -benchmem -count '$(COUNT)' $(PKG)
 
 .PHONY: benchcmp
 benchcmp: $(BIN)/benchstat ## Compare the benchmarks with those of REF in interleaved rounds (REF=v0.1.0 COUNT=6).
@@ -80,8 +80,9 @@ benchcmp: $(BIN)/benchstat ## Compare the benchmarks with those of REF in interl
 	scripts/benchcmp.sh '$(REF)' '$(COUNT)' '$(BENCH)' '$(PKG)' $(BIN)/benchstat
 
 .PHONY: nightly
-nightly: ## What is too long for every push: ROUNDS kills of a writing server, long fuzzing, the tests ten times over.
-	KLINKE_CRASH_ROUNDS='$(ROUNDS)' go test -race -shuffle=on -count=1 -timeout 60m ./...
+nightly: ## What is too long for every push: ROUNDS kills of a writing server and rounds of the law's properties, all questions about the real roles, long fuzzing.
+	KLINKE_CRASH_ROUNDS='$(ROUNDS)' KLINKE_RBAC_WHOLE=true scripts/unproved.sh go test -race -shuffle=on -count=1 -timeout 60m ./...
+	KLINKE_PROPERTY_ROUNDS='$(ROUNDS)' go test -count=1 -timeout 120m ./policy
 	go test -race -shuffle=on -count=10 -timeout 60m ./...
 	$(MAKE) fuzz FUZZTIME=10m
 

@@ -191,6 +191,10 @@ func (d *draft) put(r *klinkev1.Record) (bool, error) {
 		return in("site", d.putSite, x.Site)
 	case *klinkev1.Record_EmergencyNumber:
 		return in("emergency_number", d.putEmergencyNumber, x.EmergencyNumber)
+	case *klinkev1.Record_SharingRule:
+		return in("sharing_rule", d.putSharingRule, x.SharingRule)
+	case *klinkev1.Record_ServiceClass:
+		return in("service_class", d.putServiceClass, x.ServiceClass)
 	}
 	return false, Errorf(Invalid, "", "a kind of record that this version does not know")
 }
@@ -234,6 +238,10 @@ func (d *draft) delete(r *klinkev1.Record) (bool, error) {
 		return in("site", d.deleteSite, x.Site)
 	case *klinkev1.Record_EmergencyNumber:
 		return in("emergency_number", d.deleteEmergencyNumber, x.EmergencyNumber)
+	case *klinkev1.Record_SharingRule:
+		return in("sharing_rule", d.deleteSharingRule, x.SharingRule)
+	case *klinkev1.Record_ServiceClass:
+		return in("service_class", d.deleteServiceClass, x.ServiceClass)
 	}
 	return false, Errorf(Invalid, "", "a kind of record that this version does not know")
 }

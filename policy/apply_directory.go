@@ -87,7 +87,8 @@ func (d *draft) forget(no *dict[uint32], e edge, id string) {
 	no.delete(d.b, 0, id)
 	x := d.ownEntity(e)
 	d.s.sets.release(d.b, x.set)
-	x.id, x.set = "", 0
+	d.s.sets.release(d.b, x.alone.set)
+	x.id, x.given, x.alone = "", given{}, given{}
 	delete(d.stands, e)
 	delete(d.born, e)
 }
@@ -103,8 +104,10 @@ func (s *Snapshot) useOf(b *bag) string {
 		return "its ceiling on " + s.permName(b.ceilings[0].perm)
 	case len(b.limits) > 0:
 		return "its limit " + s.model.limits[b.limits[0].name]
+	case b.objects > 0:
+		return "its object grants"
 	}
-	return "its object grants"
+	return "its sharing rules"
 }
 
 func (d *draft) putGroupMember(x *klinkev1.GroupMember) (bool, error) {

@@ -420,6 +420,9 @@ func (d *draft) putLimit(x *klinkev1.Limit) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if l.value != "" && d.s.model.purpose(l.name) && !has(d.s.services, l.value) {
+		return false, Errorf(Invalid, "value", "no class of service is named %q", l.value)
+	}
 	if to.subject.space != 0 {
 		if _, ok := d.ownLimit(to.subject, l); ok {
 			return false, nil

@@ -58,7 +58,7 @@ func (d *draft) useModel(x *klinkev1.UseModel) (bool, error) {
 // begin makes room for what the model declares.
 func (d *draft) begin(m *Model) {
 	s := d.s
-	s.model, s.plan = m, m.plan
+	s.model, s.plan, s.services = m, m.plan, m.services
 	s.settings = make([]settingValues, len(m.settings))
 	s.lists = make([]numberSet, len(m.lists))
 	s.objects = slices.Collect(func(yield func(dict[[]uint32]) bool) {

@@ -39,8 +39,8 @@ func (d *draft) putSetting(x *klinkev1.Setting) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if legal := d.s.model.settings[no].values; len(legal) > 0 && !slices.Contains(legal, x.GetValue()) {
-		return false, Errorf(Invalid, "value", "%q is none of %s", x.GetValue(), strings.Join(legal, ", "))
+	if err := d.s.model.settings[no].checkValue("value", x.GetValue()); err != nil {
+		return false, err
 	}
 	if err := checkText(x.GetValue()); err != nil || len(x.GetValue()) > MaxFactBytes {
 		return false, Errorf(Invalid, "value", "at most %d bytes of UTF-8 without control characters", MaxFactBytes)
@@ -91,12 +91,13 @@ func (d *draft) deleteSetting(x *klinkev1.Setting) (bool, error) {
 // settled follows up a setting's change.
 func (d *draft) settled(no uint16) {
 	d.touched[klinkev1.ReadKind_READ_KIND_SETTINGS] = true
-	if m := d.s.model; m.source.GetCombine() == klinkev1.Combine_COMBINE_SETTING && no == m.combine {
+	m := d.s.model
+	if m.source.GetCombine() == klinkev1.Combine_COMBINE_SETTING && no == m.combine || int(no) == m.direct {
 		d.combination()
 	}
 }
 
-// combination reads how roles are combined, and has everything merged anew when that changed.
+// combination reads how roles are combined and which of them count, and has everything merged anew when that changed.
 func (d *draft) combination() {
 	m, lowest := d.s.model, false
 	switch m.source.GetCombine() {
@@ -105,8 +106,9 @@ func (d *draft) combination() {
 	case klinkev1.Combine_COMBINE_SETTING:
 		lowest = d.s.setting(m.combine, 0, "") == "lowest"
 	}
-	if lowest != d.s.lowest {
-		d.s.lowest, d.regrouped, d.all = lowest, true, true
+	direct := m.direct >= 0 && d.s.setting(uint16(m.direct), 0, "") == "true"
+	if lowest != d.s.lowest || direct != d.s.direct {
+		d.s.lowest, d.s.direct, d.regrouped, d.all = lowest, direct, true, true
 	}
 }
 
@@ -223,6 +225,9 @@ func (d *draft) putEmergencyNumber(x *klinkev1.EmergencyNumber) (bool, error) {
 	}
 	if slices.Contains(old.Emergency, n) {
 		return false, nil
+	}
+	if len(old.Emergency) >= MaxEmergencyNumbers {
+		return false, Errorf(TooLarge, "", "a site has at most %d emergency numbers of its own", MaxEmergencyNumbers)
 	}
 	if l := &d.s.lists[d.s.model.listNo[extensionList]]; l.contains(n) {
 		return false, Errorf(Refused, "number", "%s is an extension of this tenant; delete that first", n)

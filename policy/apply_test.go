@@ -393,3 +393,23 @@ func TestDeletionsTakeAlongWhatIsTheirs(t *testing.T) {
 		}
 	}
 }
+
+// A put replaces the whole record: what it does not say is gone.
+func TestAPutReplacesTheRecord(t *testing.T) {
+	x := newCompany(t, yardModel, yardCompany)
+	x.must(`roles: {held: {label: {de: Gehalten}, origin: "yard@1/held"}}` + "\nusers: {anna: {label: Anna Ahrens, flags: [root], attributes: {email: anna@example.org}}}")
+	before := policy.Dump(x.s)
+	x.must("roles: {held: {}}\nusers: {anna: {}}\nsites: {berlin: {region: GB}}")
+	policy.Audit(t, x.s)
+	if text := strings.Join(policy.Dump(x.s), "\n"); strings.Contains(text, "anna@example.org") || strings.Contains(text, "root") || !strings.Contains(text, "1234") {
+		t.Errorf("%q", text)
+	}
+	if out := x.must("roles: {held: {}}\nusers: {anna: {}}"); len(out.Changes) > 0 {
+		t.Errorf("put again: %v", out.Changes)
+	}
+	x.must(`roles: {held: {label: {de: Gehalten}, origin: "yard@1/held"}}` + "\nusers: {anna: {label: Anna Ahrens, flags: [root], attributes: {email: anna@example.org}}}\n" +
+		`sites: {berlin: {region: DE, default: true}}`)
+	if !slices.Equal(policy.Dump(x.s), before) {
+		t.Error("put as it was, it is not as it was")
+	}
+}

@@ -11,7 +11,7 @@ import (
 func audit(t rapid.TB, s *Snapshot) {
 	t.Helper()
 	refs, stands := map[uint32]uint32{}, map[edge]uint32{}
-	var timedEdges, ceilingEdges, limitEdges, objectEdges int
+	var timedEdges, ceilingEdges, limitEdges, objectEdges, sharingEnds int
 	s.subjects.all(func(space byte, id []byte, row *subject) bool {
 		n := row.bits & subjectClass
 		refs[n]++
@@ -32,6 +32,14 @@ func audit(t rapid.TB, s *Snapshot) {
 				limitEdges++
 			case edgeObject:
 				objectEdges++
+			case edgeSharing:
+				r := s.sharing.get(e.number())
+				if me := (who{space, string(id)}); r.from.subject == me || r.to.subject == me {
+					sharingEnds++
+				}
+				if r.from == r.to {
+					sharingEnds++
+				}
 			}
 		}
 		return true
@@ -51,8 +59,10 @@ func audit(t rapid.TB, s *Snapshot) {
 	}
 	var given, bagTimed, holderGrants int
 	entity := func(e edge, x *entity) {
-		if x.set != 0 {
-			sets[x.set]++
+		for _, set := range []uint32{x.set, x.alone.set} {
+			if set != 0 {
+				sets[set]++
+			}
 		}
 		if e != 0 && x.subjects != stands[e] {
 			t.Fatalf("%s counts %d subjects; %d stand on it", x.id, x.subjects, stands[e])
@@ -66,6 +76,7 @@ func audit(t rapid.TB, s *Snapshot) {
 			}
 			given += len(b.roles)
 			holderGrants += int(b.objects)
+			sharingEnds += len(b.sharing) + int(b.shares)
 			for _, r := range b.roles {
 				if r.timed != 0 {
 					bagTimed++
@@ -105,6 +116,9 @@ func audit(t rapid.TB, s *Snapshot) {
 	if bagTimed+timedEdges != s.timed.live || ceilingEdges != s.ceilings.live || limitEdges != s.limits.live || objectEdges+holderGrants != s.grants.live {
 		t.Fatalf("tables keep what nobody has: timed %d of %d, ceilings %d of %d, limits %d of %d, grants %d of %d", bagTimed+timedEdges, s.timed.live,
 			ceilingEdges, s.ceilings.live, limitEdges, s.limits.live, objectEdges+holderGrants, s.grants.live)
+	}
+	if sharingEnds != 2*s.sharing.live {
+		t.Fatalf("%d sides of sharing rules are known, %d rules live", sharingEnds, s.sharing.live)
 	}
 	liveSets := 0
 	for n := range s.sets.at.len() {

@@ -37,7 +37,7 @@ func (s *Snapshot) chunks() iter.Seq[*klinkev1.CheckpointChunk] {
 			UseModel: &klinkev1.UseModel{Model: s.model.Name(), Version: s.model.Version()},
 			Subjects: uint32(s.count.subjects), Combinations: s.classes.live}
 		w.emit(&klinkev1.CheckpointChunk{Header: header})
-		for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.subjects, w.relations, w.ofSubjects, w.grants, w.numbers} {
+		for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.subjects, w.relations, w.ofSubjects, w.grants, w.sharing, w.numbers} {
 			if step(); w.stopped {
 				return
 			}
@@ -246,25 +246,11 @@ func (w *checkpointer) relations() {
 			w.add(&klinkev1.Record{Record: &klinkev1.Record_GroupMember{GroupMember: &klinkev1.GroupMember{Group: g.id, Member: s.holderText(m)}}}, digest{})
 		}
 	}
-	w.bag(holderEverybody)
-	for n := range s.groups.len() {
-		w.bag(holderGroup | holder(n))
-	}
-	for n := range s.roles.len() {
-		w.bag(holderRole | holder(n))
-		w.bag(holderRoleBelow | holder(n))
-	}
-	for n := range s.departments.len() {
-		w.bag(holderDepartment | holder(n))
-		w.bag(holderDepartmentBelow | holder(n))
-	}
+	s.bags(w.bag)
 }
 
-func (w *checkpointer) bag(h holder) {
-	s, b := w.s, w.s.bagOf(h)
-	if b == nil {
-		return
-	}
+func (w *checkpointer) bag(h holder, b *bag) {
+	s := w.s
 	name := s.holderText(h)
 	for _, r := range b.roles {
 		t := timed{role: r.role}
@@ -313,6 +299,14 @@ func (w *checkpointer) grants() {
 	}
 }
 
+func (w *checkpointer) sharing() {
+	for n := range w.s.sharing.len() {
+		if r := w.s.sharing.get(n); r.level != klinkev1.SharingLevel_SHARING_LEVEL_UNSPECIFIED {
+			w.add(w.s.sharingRecord(r), digest{})
+		}
+	}
+}
+
 func (w *checkpointer) settings() {
 	s := w.s
 	for no := range s.settings {
@@ -326,6 +320,11 @@ func (w *checkpointer) settings() {
 				text += "." + scope.field
 			}
 			w.add(&klinkev1.Record{Record: &klinkev1.Record_Setting{Setting: &klinkev1.Setting{Name: name, Scope: text, Value: value}}}, digest{})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.services)) {
+		if k := s.services[name]; k != s.model.services[name] {
+			w.add(&klinkev1.Record{Record: &klinkev1.Record_ServiceClass{ServiceClass: k.source}}, digest{})
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.sites)) {

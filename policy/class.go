@@ -21,6 +21,7 @@ const (
 	edgeCeiling                         // has a ceiling of its own: a number of Snapshot.ceilings
 	edgeLimit                           // has a limit value of its own: a number of Snapshot.limits
 	edgeObject                          // has an object grant of its own: a number of Snapshot.grants
+	edgeSharing                         // stands on one side of a sharing rule: a number of Snapshot.sharing
 
 	edgeKind   = edge(0xf) << 28
 	edgeNumber = ^edgeKind

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 // Invalid or TooLarge whose field is a path into the model. The message is copied.
 func Compile(src *klinkev1.Model, version uint32) (*Model, error) {
 	c := &compiler{m: &Model{source: proto.CloneOf(src), version: version}}
-	for _, step := range []func() error{c.names, c.declare, c.telephone, c.tests, c.cycles, c.factory} {
+	for _, step := range []func() error{c.names, c.declare, c.inheritance, c.telephone, c.tests, c.cycles, c.factory} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -77,8 +78,18 @@ func (c *compiler) names() error {
 	m.setNo = map[string]uint16{}
 	for _, s := range src.GetSettings() {
 		err := c.in("settings["+s.GetName()+"]", func() error {
-			if s.Default != nil && len(s.GetValues()) > 0 && !slices.Contains(s.GetValues(), s.GetDefault()) {
-				return c.errorf("the default %q is none of the values", s.GetDefault())
+			if s.GetMany() && len(s.GetValues()) == 0 {
+				return c.errorf("a set needs legal values")
+			}
+			for _, v := range s.GetValues() {
+				if s.GetMany() && (v == "" || strings.Contains(v, ",")) {
+					return c.errorf("%q cannot be a member of a set: its name is empty or contains a comma", v)
+				}
+			}
+			if declared := (setting{values: s.GetValues(), many: s.GetMany()}); s.Default != nil {
+				if err := declared.checkValue("default", s.GetDefault()); err != nil {
+					return c.errorf("%v", err)
+				}
 			}
 			return c.fresh(s.GetName(), has(m.setNo, s.GetName()))
 		})
@@ -91,7 +102,7 @@ func (c *compiler) names() error {
 		}
 		no := uint16(len(m.settings))
 		m.setNo[s.GetName()] = no
-		m.settings = append(m.settings, setting{name: s.GetName(), fallback: s.GetDefault(), has: s.Default != nil, values: values, no: no})
+		m.settings = append(m.settings, setting{name: s.GetName(), fallback: s.GetDefault(), has: s.Default != nil, values: values, many: s.GetMany(), no: no})
 	}
 	m.schedNo = map[string]uint16{}
 	for _, s := range src.GetSchedules() {
@@ -111,7 +122,26 @@ func (c *compiler) names() error {
 			return err
 		}
 	}
-	return c.combination()
+	if err := c.combination(); err != nil {
+		return err
+	}
+	return c.in("direct_first", c.directFirst)
+}
+
+func (c *compiler) directFirst() error {
+	name := c.m.source.GetDirectFirst()
+	if c.m.direct = -1; name == "" {
+		return nil
+	}
+	no, ok := c.m.setNo[name]
+	if !ok {
+		return c.errorf("no setting is named %q", name)
+	}
+	if s := &c.m.settings[no]; s.fallback != "true" && s.fallback != "false" {
+		return c.errorf("setting %q must have the default true or false", name)
+	}
+	c.m.direct = int(no)
+	return nil
 }
 
 func (c *compiler) combination() error {
@@ -286,22 +316,26 @@ func (c *compiler) telephone() error {
 		return c.errorf("%v", err)
 	}
 	c.m.plan = plan
-	c.m.classes = map[string]uint32{}
-	for _, k := range c.m.source.GetClasses() {
-		if err := c.in("classes", func() error { return c.fresh(k.GetName(), has(c.m.classes, k.GetName())) }); err != nil {
+	c.m.services = map[string]*serviceClass{}
+	for _, src := range c.m.source.GetClasses() {
+		err := c.in("classes["+src.GetName()+"]", func() error {
+			if err := c.fresh(src.GetName(), has(c.m.services, src.GetName())); err != nil {
+				return err
+			}
+			k, err := newServiceClass(src)
+			if err != nil {
+				return within(strings.Join(append([]string{"model"}, c.at...), "."), err)
+			}
+			c.m.services[src.GetName()] = k
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		var mask uint32
-		for _, t := range k.GetTypes() {
-			if t <= 0 || int(t) >= len(klinkev1.NumberType_name) {
-				return c.in("classes["+k.GetName()+"]", func() error { return c.errorf("unknown number type %d", t) })
-			}
-			mask |= 1 << t
-		}
-		c.m.classes[k.GetName()] = mask
 	}
-	for purpose, k := range c.m.source.GetDefaultClasses() {
-		if _, ok := c.m.classes[k]; !ok {
+	for _, purpose := range slices.Sorted(maps.Keys(c.m.source.GetDefaultClasses())) {
+		number(c.m.limitNo, &c.m.limits, purpose)
+		if k := c.m.source.GetDefaultClasses()[purpose]; !has(c.m.services, k) {
 			return c.in("default_classes["+purpose+"]", func() error { return c.errorf("no class of service is named %q", k) })
 		}
 	}

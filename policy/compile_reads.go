@@ -8,7 +8,8 @@ import (
 )
 
 // reads lists the kinds of things, beyond its subject, that answers about a permission can depend on: whatever any of its
-// tests, and those that they ask for, could look at. More than one answer needs is safe; less would leak.
+// tests, and those that they ask for, could look at. More than one answer needs is safe; less would leak. What conditions
+// read is noted when one is asked, wherever it stands.
 func (c *compiler) reads(p *permission) []*klinkev1.Read {
 	seen := map[*test]bool{}
 	kinds := map[klinkev1.ReadKind]bool{}
@@ -50,6 +51,8 @@ func (c *compiler) reads(p *permission) []*klinkev1.Read {
 			switch t.kind {
 			case testSameGroup, testDepartmentOf, testAbove, testBelow, testSameRole, testHolds:
 				kinds[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
+			case testShared:
+				kinds[klinkev1.ReadKind_READ_KIND_PEOPLE], kinds[klinkev1.ReadKind_READ_KIND_SHARING] = true, true
 			case testListed:
 				lists[c.m.lists[t.no]] = true
 			case testSetting:
@@ -58,10 +61,8 @@ func (c *compiler) reads(p *permission) []*klinkev1.Read {
 				ofRule(&c.m.perms[t.perm].rule, true)
 			case testPermission:
 				ofRule(&c.m.perms[t.perm].rule, false)
-			case testWhen: // conditions may call groups() and departments() of anybody
-				kinds[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
 			}
-			if t.attr.kind == klinkev1.AttributeKind_ATTRIBUTE_KIND_NUMBER || t.kind == testWhen && t.cond.facts && c.m.numbers {
+			if t.attr.kind == klinkev1.AttributeKind_ATTRIBUTE_KIND_NUMBER {
 				kinds[klinkev1.ReadKind_READ_KIND_SETTINGS] = true // sites say how a number is read
 				lists[extensionList] = true
 			}

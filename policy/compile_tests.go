@@ -17,7 +17,7 @@ var (
 
 // test compiles one test of a type; p is the permission whose rule it stands in, nil for a relation.
 func (c *compiler) test(t *resourceType, p *permission, src *klinkev1.Test) (*test, error) {
-	out := &test{text: render(src), by: -1}
+	out := &test{text: render(src), by: -1, as: noType}
 	var err error
 	switch x := src.GetTest().(type) {
 	case *klinkev1.Test_Relation:
@@ -54,7 +54,10 @@ func (c *compiler) test(t *resourceType, p *permission, src *klinkev1.Test) (*te
 		out.no = number(c.m.limitNo, &c.m.limits, x.Within.GetLimit())
 		out.attr, err = c.attr(t, x.Within.GetAttribute(), append(textKinds[:2:2], numberKinds[0])...)
 	case *klinkev1.Test_MemberOf:
-		out.kind = testMemberOf
+		out.kind, out.carrying = testMemberOf, x.MemberOf.GetCarrying()
+		if out.carrying != "" && !c.hasLevel(t, out.carrying) {
+			return nil, c.errorf("no action of type %q has a level %q", t.name, out.carrying)
+		}
 		out.attr, err = c.attr(t, x.MemberOf.GetAttribute(), groupsKinds...)
 	case *klinkev1.Test_SameGroup:
 		out.kind = testSameGroup
@@ -77,6 +80,8 @@ func (c *compiler) test(t *resourceType, p *permission, src *klinkev1.Test) (*te
 	case *klinkev1.Test_Holds:
 		out.kind, out.names = testHolds, x.Holds.GetIn()
 		out.attr, err = c.attr(t, x.Holds.GetAttribute(), personKinds...)
+	case *klinkev1.Test_Shared:
+		err = c.shared(t, out, x.Shared)
 	case *klinkev1.Test_Listed:
 		out.kind, out.no = testListed, number(c.m.listNo, &c.m.lists, x.Listed.GetIn())
 		out.attr, err = c.attr(t, x.Listed.GetAttribute(), numberKinds...)
@@ -128,6 +133,34 @@ func (c *compiler) list(t *resourceType, p *permission, src []*klinkev1.Test) ([
 	return out, nil
 }
 
+// hasLevel says whether a permission of a type has a level of a name.
+func (c *compiler) hasLevel(t *resourceType, level string) bool {
+	for i := range c.m.perms {
+		if p := &c.m.perms[i]; p.typ == t.no && !p.rule.levelless && has(p.rule.scale.rank, level) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *compiler) shared(t *resourceType, out *test, s *klinkev1.Shared) (err error) {
+	out.kind, out.sharing = testShared, s.GetLevel()
+	if as := s.GetAs(); as != "" {
+		no, ok := c.m.typeNo[as]
+		if !ok {
+			return c.errorf("no type is named %q", as)
+		}
+		out.as = no
+	}
+	if s.GetThrough() != "" {
+		if out.through, err = c.attr(t, s.GetThrough(), klinkev1.AttributeKind_ATTRIBUTE_KIND_RECORD); err != nil {
+			return err
+		}
+	}
+	out.attr, err = c.attr(t, s.GetAttribute(), personKinds...)
+	return err
+}
+
 func (c *compiler) value(t *resourceType, out *test, v *klinkev1.Value) (err error) {
 	out.kind = testValue
 	for _, s := range v.GetIn() {
@@ -159,18 +192,17 @@ func cutContext(name string) (string, bool) {
 
 func (c *compiler) numberClass(t *resourceType, out *test, n *klinkev1.NumberClass) (err error) {
 	out.kind = testNumberClass
-	name := n.GetFixed()
-	if name == "" {
+	out.class = n.GetFixed()
+	if out.class == "" {
 		var ok bool
-		if name, ok = c.m.source.GetDefaultClasses()[n.GetOf()]; !ok {
+		if out.class, ok = c.m.source.GetDefaultClasses()[n.GetOf()]; !ok {
 			return c.errorf("no default class for the purpose %q", n.GetOf())
 		}
+		out.limit, out.no = true, number(c.m.limitNo, &c.m.limits, n.GetOf())
 	}
-	mask, ok := c.m.classes[name]
-	if !ok {
-		return c.errorf("no class of service is named %q", name)
+	if !has(c.m.services, out.class) {
+		return c.errorf("no class of service is named %q", out.class)
 	}
-	out.mask = mask
 	out.attr, err = c.attr(t, n.GetAttribute(), numberKinds...)
 	return err
 }
@@ -181,6 +213,9 @@ func (c *compiler) setting(out *test, s *klinkev1.SettingIs) error {
 		return c.errorf("no setting is named %q", s.GetName())
 	}
 	out.kind, out.no, out.names = testSetting, no, s.GetIn()
+	if c.m.settings[no].many {
+		return c.errorf("the value of setting %q is a set, which no test can ask for", s.GetName())
+	}
 	legal := c.m.settings[no].values
 	if l := s.GetAtLeast(); l != "" {
 		rank := slices.Index(legal, l)

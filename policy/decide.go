@@ -34,7 +34,7 @@ func Decide(s *Snapshot, r *Request, now time.Time) Decision {
 	a := &r.scratch
 	// All but what find fills, which costs more to clear than the rest of a decision.
 	a.s, a.r, a.at, a.now = s, r, now, now.UnixNano()
-	a.until, a.unknown, a.people, a.numbers, a.failed, a.restricted = 0, 0, false, false, false, false
+	a.until, a.unknown, a.people, a.numbers, a.failed, a.restricted, a.topped = 0, 0, false, false, false, false, false
 	d := a.answer()
 	d.until, d.unknown, d.people, d.numbers = a.until, a.unknown, a.people, a.numbers
 	return d
@@ -52,6 +52,7 @@ type asker struct {
 	numbers    bool
 	failed     bool // under `lowest`, a condition could not be evaluated
 	restricted bool // only the active roles count
+	topped     bool // he overrides: of the permissions that are required he has the highest level
 	subject    person
 	actor      person
 	made       fact // that no question brought
@@ -126,6 +127,11 @@ func (a *asker) rule(q *frame) Decision {
 	}
 	switch {
 	case rule.levelless && over != "":
+		for _, t := range rule.require {
+			if t.kind == testPermission && !a.askCapped(t, q) {
+				return Decision{Reason: klinkev1.Reason_REASON_REQUIREMENT, Missing: t.text}
+			}
+		}
 		return Decision{Allow: true, Reason: klinkev1.Reason_REASON_OVERRIDE, Relation: over}
 	case rule.levelless:
 		return Decision{Allow: true, Reason: klinkev1.Reason_REASON_NO_LEVEL}
@@ -232,7 +238,7 @@ func (d *Decision) ValidUntil() time.Time {
 	return time.Unix(0, d.until).UTC()
 }
 
-// reads adds, to what the model's tests read, what conditions of the tenant's roles and assignments may have read.
+// reads adds, to what tests read, what the conditions may have read that were asked, the model's and the tenant's.
 func (d *Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
 	out := slices.Clip(byModel)
 	add := func(kind klinkev1.ReadKind, name string) {

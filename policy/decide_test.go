@@ -40,7 +40,7 @@ roles:
 
 const edgesCompany = `
 departments: {firm: {}, sales: {under: firm, members: [anna]}}
-groups: {team: {members: [anna]}, inner: {}, outer: {members: ["group:inner"]}}
+groups: {team: {members: [anna]}, others: {members: [bert]}, inner: {}, outer: {members: ["group:inner"]}}
 users: {anna: {}, bert: {}}
 apps: {dialer: {}}
 `
@@ -92,6 +92,31 @@ func TestRightsBeginAndEndOnTheMoment(t *testing.T) {
 		{"users: {anna: {known: true, roles: [clerk]}}\nassignments: [{role: clerk, to: bert, until: 2026-01-05T09:00:00Z}]", "anna same_role doc:1, facts: {owner: bert}", last, true, ten},
 		{"assignments: [{role: clerk, to: bert, from: 2026-01-05T09:00:00Z}]", "anna holds doc:1, facts: {owner: bert}", last, false, ten},
 		{"assignments: [{role: clerk, to: bert, from: 2026-01-05T09:00:00Z}]", "anna holds doc:1, facts: {owner: bert}", ten, true, never},
+		// What comes through a role that has ended has ended with it, and what has not begun has not.
+		{`assignments: [{role: lead, to: bert, until: 2026-01-05T08:00:00Z}, {role: clerk, to: "role:lead"}]`, "anna holds doc:1, facts: {owner: bert}", last, false, never},
+		{`assignments: [{role: lead, to: bert, until: 2026-01-05T09:00:00Z}, {role: clerk, to: "role:lead"}]`, "anna holds doc:1, facts: {owner: bert}", last, true, ten},
+		{`assignments: [{role: lead, to: bert, until: 2026-01-05T08:00:00Z}, {role: clerk, to: "role:lead", until: 2026-01-05T09:00:00Z}]`, "anna holds doc:1, facts: {owner: bert}", last, false, never},
+		{`assignments: [{role: lead, to: bert}, {role: clerk, to: "role:lead", until: 2026-01-05T09:00:00Z}]`, "anna holds doc:1, facts: {owner: bert}", last, true, ten},
+		{`assignments: [{role: lead, to: bert}, {role: clerk, to: "role:lead", until: 2026-01-05T09:00:00Z}]`, "anna holds doc:1, facts: {owner: bert}", ten, false, never},
+		{`assignments: [{role: lead, to: anna}, {role: gone, to: bert, until: 2026-01-05T08:00:00Z}, {role: clerk, to: "role:gone"}]`, "anna above doc:1, facts: {owner: bert}", last, false, never},
+		{`assignments: [{role: lead, to: anna}, {role: gone, to: bert, until: 2026-01-05T09:00:00Z}, {role: clerk, to: "role:gone"}]`, "anna above doc:1, facts: {owner: bert}", last, true, ten},
+		{`assignments: [{role: lead, to: anna}, {role: gone, to: bert, until: 2026-01-05T08:00:00Z}, {role: clerk, to: "role:gone", until: 2026-02-01T00:00:00Z}]`,
+			"anna above doc:1, facts: {owner: bert}", last, false, never},
+		{`assignments: [{role: lead, to: anna}, {role: clerk, to: group:others, until: 2026-01-05T09:00:00Z}]`, "anna above doc:1, facts: {owner: bert}", last, true, ten},
+		{`assignments: [{role: lead, to: anna}, {role: clerk, to: group:others, until: 2026-01-05T09:00:00Z}]`, "anna above doc:1, facts: {owner: bert}", ten, false, never},
+		{`assignments: [{role: lead, to: anna, until: 2026-01-05T08:00:00Z}, {role: clerk, to: bert}]`, "anna above doc:1, facts: {owner: bert}", last, false, never},
+		{`assignments: [{role: lead, to: anna, until: 2026-01-05T08:00:00Z}, {role: lead, to: bert}]`, "anna same_role doc:1, facts: {owner: bert}", last, false, never},
+		{`assignments: [{role: lead, to: anna}, {role: lead, to: bert, until: 2026-01-05T08:00:00Z}]`, "anna same_role doc:1, facts: {owner: bert}", last, false, never},
+		{`assignments: [{role: lead, to: anna}, {role: lead, to: bert, from: 2026-01-05T09:00:00Z}]`, "anna same_role doc:1, facts: {owner: bert}", last, false, ten},
+		{"groups: {team: {known: true, members: [bert, role:lead]}, others: {known: true, members: [role:lead]}}\nassignments: [{role: lead, to: anna, until: 2026-01-05T09:00:00Z}]",
+			"anna member doc:1, facts: {team: [others]}", last, true, ten},
+		{"groups: {others: {known: true, members: [role:lead]}}\nassignments: [{role: lead, to: anna, until: 2026-01-05T09:00:00Z}]", "anna member doc:1, facts: {team: [others]}", ten, false, never},
+		{"groups: {others: {known: true, members: [role:lead]}}\nassignments: [{role: lead, to: anna, until: 2026-01-05T09:00:00Z}]", "anna same_group doc:1, facts: {owner: bert}", last, true, ten},
+		{"groups: {others: {known: true, members: [role:lead]}}\nassignments: [{role: lead, to: anna, until: 2026-01-05T09:00:00Z}]", "anna same_group doc:1, facts: {owner: bert}", ten, false, never},
+		{`limits: [{limit: marks, to: "role:clerk", values: []}]` + "\nassignments: [{role: clerk, to: anna, until: 2026-01-05T09:00:00Z}]", "anna within doc:1, facts: {mark: m}", last, false, ten},
+		{`limits: [{limit: marks, to: "role:clerk", values: []}]` + "\nassignments: [{role: clerk, to: anna, until: 2026-01-05T09:00:00Z}]", "anna within doc:1, facts: {mark: m}", ten, true, never},
+		{`ceilings: [{to: "role:lead", at_most: doc.see@none}]` + "\nusers: {anna: {known: true, roles: [gone]}}\nassignments: [{role: lead, to: anna, until: 2026-01-05T09:00:00Z}]", "anna see doc:1", last, false, ten},
+		{`ceilings: [{to: "role:lead", at_most: doc.see@none}]` + "\nusers: {anna: {known: true, roles: [gone]}}\nassignments: [{role: lead, to: anna, until: 2026-01-05T09:00:00Z}]", "anna see doc:1", ten, true, never},
 		// Hours that do not matter bound nothing, and a condition that does not matter is not asked.
 		{"assignments: [{role: lead, to: bert, until: 2026-01-05T09:00:00Z}]", "anna holds doc:1, facts: {owner: bert}", last, false, never},
 		{"assignments: [{role: lead, to: anna, until: 2026-01-05T09:00:00Z}]", "anna member doc:1, facts: {team: [outer]}", last, false, never},

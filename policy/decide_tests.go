@@ -27,7 +27,7 @@ func (a *asker) test(t *test, q *frame) bool {
 		return within || !limited && !t.strict
 	case testMemberOf:
 		f := a.fact(q, t.attr)
-		return slices.ContainsFunc(f.list, func(g string) bool { return a.inGroup(q.p, g) })
+		return slices.ContainsFunc(f.list, func(g string) bool { return a.inGroup(q.p, g) && (t.carrying == "" || a.carries(q, g, t.carrying)) })
 	case testSameGroup:
 		return a.sameGroup(t, q)
 	case testDepartmentOf, testAbove, testBelow, testSameRole, testHolds:
@@ -51,12 +51,13 @@ func (a *asker) test(t *test, q *frame) bool {
 			}
 		}
 		return false
+	case testShared:
+		return a.shared(t, q)
 	case testListed:
 		f := a.fact(q, t.attr)
 		return f.state == factPresent && a.s.lists[t.no].contains(f.text)
 	case testNumberClass:
-		f := a.fact(q, t.attr)
-		return f.state == factPresent && !f.special && f.number > 0 && t.mask>>f.number&1 == 1
+		return a.numberClass(t, q)
 	case testSetting:
 		v := a.s.setting(t.no, q.typ.no, q.field)
 		if t.least {
@@ -151,6 +152,24 @@ func (a *asker) inGroup(p *person, id string) bool {
 	return *a.s.nested.get(*no) && a.reaches(p, holderGroup|holder(*no))
 }
 
+// carries says whether a role that is assigned to a group itself says exactly a level of the frame's permission.
+func (a *asker) carries(q *frame, group, level string) bool {
+	rank, ok := a.s.scale(q.perm).rank[level]
+	b := a.s.bagOf(holderGroup | holder(*a.s.groupNo.get(0, group)))
+	if !ok || b == nil {
+		return false
+	}
+	for _, r := range b.roles {
+		if r.timed != 0 && !a.active(q.p, r.timed-1) {
+			continue
+		}
+		if a.says(r.role, q.perm, a.restricted && q.p == &a.subject)&cellSaid == rank+1 {
+			return true
+		}
+	}
+	return false
+}
+
 func (a *asker) value(t *test, q *frame) bool {
 	if t.attr.no == attrContext {
 		v, ok := a.r.context[t.attr.name]
@@ -205,11 +224,11 @@ func (a *asker) sameGroup(t *test, q *frame) bool {
 	}
 	for i := -1; i < len(q.p.edges); i++ {
 		x := a.entity(q.p, i)
-		if x == nil || !a.exists(q.p, i) {
+		if x == nil || a.resting(q.p, i) {
 			continue
 		}
 		for _, h := range x.reach {
-			if h.kind() != holderGroup || !a.reaches(&other, h) {
+			if h.kind() != holderGroup || !a.reaches(&other, h) || !a.exists(q.p, i) {
 				continue
 			}
 			if !t.limit {
@@ -263,7 +282,24 @@ func (a *asker) ask(t *test, q *frame) bool {
 	return a.askOne(t, &next)
 }
 
+// askCapped asks about a permission that an action without a level requires, of somebody who overrides: he has its highest
+// level, under his ceilings.
+func (a *asker) askCapped(t *test, q *frame) bool {
+	a.topped = true
+	ok := a.ask(t, q)
+	a.topped = false
+	return ok
+}
+
 func (a *asker) askOne(t *test, q *frame) bool {
+	if a.topped {
+		a.topped = false
+		sc := a.s.scale(q.perm)
+		rank := a.cap(q.p, q.perm, sc.top())
+		ok := rank == sc.top() || t.least && rank >= t.rank || !t.least && a.reach(&sc.levels[rank], q).Allow
+		a.topped = true
+		return ok
+	}
 	switch {
 	case t.kind == testAllowed:
 		return a.rule(q).Allow

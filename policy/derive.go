@@ -231,11 +231,12 @@ func (d *draft) entities() {
 
 // derive fills what is derived of an entity from the holders that it stands for.
 func (d *draft) derive(x *entity, e edge, reach []holder) {
-	var roles, timed []uint32
+	var roles, timed []uint32      // through groups
+	var alone, aloneTimed []uint32 // otherwise
 	if e.kind() == edgeRole {
-		roles = append(roles, e.number())
+		alone = append(alone, e.number())
 	}
-	x.ceilings, x.limited = nil, false
+	x.ceilings, x.limited, x.shared = nil, false, false
 	for i := 0; i < len(reach); i++ {
 		b := d.s.bagOf(reach[i])
 		if b == nil {
@@ -246,11 +247,15 @@ func (d *draft) derive(x *entity, e edge, reach []holder) {
 				reach = append(reach, h)
 			}
 		}
+		toRoles, toTimed := &alone, &aloneTimed
+		if reach[i].kind() == holderGroup {
+			toRoles, toTimed = &roles, &timed
+		}
 		for _, r := range b.roles {
 			if r.timed != 0 {
-				timed = append(timed, r.timed-1)
+				*toTimed = append(*toTimed, r.timed-1)
 			} else {
-				roles = append(roles, r.role)
+				*toRoles = append(*toRoles, r.role)
 			}
 		}
 		for _, c := range b.ceilings {
@@ -261,11 +266,19 @@ func (d *draft) derive(x *entity, e edge, reach []holder) {
 			}
 		}
 		x.limited = x.limited || len(b.limits) > 0
+		x.shared = x.shared || len(b.sharing) > 0
 	}
 	slices.Sort(reach)
-	x.reach, x.timed = reach, timed
+	x.reach = reach
+	d.give(&x.given, append(roles, alone...), append(timed, aloneTimed...))
+	if d.s.model.direct >= 0 {
+		d.give(&x.alone, alone, aloneTimed)
+	}
+}
+
+func (d *draft) give(g *given, roles, timed []uint32) {
 	slices.Sort(roles)
 	set := d.roleSet(slices.Compact(roles))
-	d.s.sets.release(d.b, x.set)
-	x.set = set
+	d.s.sets.release(d.b, g.set)
+	g.set, g.timed = set, timed
 }

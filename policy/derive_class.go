@@ -97,11 +97,13 @@ func (d *draft) foldClass(n uint32) error {
 			conditional++
 		}
 	}
+	ownRole := hasKind(edges, edgeRole)
 	on := func(x *entity) {
-		if x.set != 0 {
-			roles = append(roles, s.sets.at.get(x.set).roles...)
+		g := s.gives(x, ownRole)
+		if g.set != 0 {
+			roles = append(roles, s.sets.at.get(g.set).roles...)
 		}
-		for _, t := range x.timed {
+		for _, t := range g.timed {
 			sometimes(t)
 		}
 	}
@@ -144,6 +146,12 @@ func (d *draft) foldClass(n uint32) error {
 	return nil
 }
 
+// hasKind says whether some of a class's edges are of a kind.
+func hasKind(edges []edge, kind edge) bool {
+	n := countBefore(edges, kind)
+	return n < len(edges) && edges[n].kind() == kind
+}
+
 func (d *draft) setFold(n uint32, fold uint16) {
 	at := &d.s.classes.own(d.b, n).at[n%pageSize]
 	d.s.sets.release(d.b, uint32(at.fold&foldNumber))
@@ -153,11 +161,13 @@ func (d *draft) setFold(n uint32, fold uint16) {
 // single returns the role set of a class that stands on one entity with roles alone, and gets nothing sometimes: the common
 // case, in which there is nothing to merge.
 func (d *draft) single(edges []edge) (set uint32, ok bool) {
+	ownRole := d.s.direct && hasKind(edges, edgeRole)
 	on := func(x *entity) bool {
-		if len(x.timed) > 0 || set != 0 && x.set != 0 && set != x.set {
+		g := d.s.gives(x, ownRole)
+		if len(g.timed) > 0 || set != 0 && g.set != 0 && set != g.set {
 			return false
 		}
-		set = max(set, x.set)
+		set = max(set, g.set)
 		return true
 	}
 	if (len(edges) == 0 || edges[0] != edgeApp) && !on(d.s.everybody) {

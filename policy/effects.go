@@ -146,12 +146,22 @@ func (s *Snapshot) standing(class uint32, now int64) standing {
 			out.sometimes = append(out.sometimes, t)
 		}
 	}
-	on := func(x *entity, holds, sometimes bool) {
-		give(s.sets.at.get(x.set).table, holds, sometimes)
-		for _, no := range x.timed {
+	may := slices.ContainsFunc(edges, func(e edge) bool { return e.kind() == edgeTimed && !s.timed.get(e.number()).over(now) })
+	ownRole := hasKind(edges, edgeRole)
+	ownNow := ownRole || slices.ContainsFunc(edges, func(e edge) bool { return e.kind() == edgeTimed && s.timed.get(e.number()).plain(now) })
+	add := func(g given, holds, sometimes bool) {
+		give(s.sets.at.get(g.set).table, holds, sometimes)
+		for _, no := range g.timed {
 			if t := s.timed.get(no); !t.over(now) {
 				give((*s.roles.get(t.role)).table, holds && t.plain(now), true)
 			}
+		}
+	}
+	on := func(x *entity, holds, sometimes bool) {
+		turns := s.direct && may && !ownRole && x.silent() // at other moments he has a role of his own, or has none
+		add(s.gives(x, ownNow), holds, sometimes || turns)
+		if turns {
+			add(s.gives(x, !ownNow), false, true)
 		}
 	}
 	if len(edges) == 0 || edges[0] != edgeApp {
@@ -197,13 +207,14 @@ func (g *gains) compare(before, after standing, about func(*gain)) {
 		return
 	}
 	all := len(d.s.model.perms) + len(d.s.fields)
+	named := all - (len(d.s.fields) - len(d.old.fields)) // from here on fields that had no name before
 	for i := 0; i < all; i += cellPage {
 		a, b := before.page(i/cellPage), after.page(i/cellPage)
-		if both && a == b {
+		if both && a == b && i+cellPage <= named {
 			continue
 		}
 		for j := range min(cellPage, all-i) {
-			if both && (a == nil || a[j] == 0) && (b == nil || b[j] == 0) {
+			if both && i+j < named && (a == nil || a[j] == 0) && (b == nil || b[j] == 0) {
 				continue // silent before and after
 			}
 			g.permission(perm(i+j), before, after, about)
@@ -267,7 +278,8 @@ func (g *gains) of(key effectKey) *gain {
 	return x
 }
 
-// list writes the effects down, with names where they are few enough.
+// list writes the effects down, with names where they are few enough. A role may speak of thousands of permissions, so that
+// the same thousand gain each of them: when the names of an entry become too much, the effects that follow only count.
 func (g *gains) list() []*klinkev1.Effect {
 	var classes []uint32
 	for _, x := range g.found {
@@ -276,23 +288,41 @@ func (g *gains) list() []*klinkev1.Effect {
 		}
 	}
 	members := g.d.members(classes)
-	out := make([]*klinkev1.Effect, 0, len(g.found))
-	for key, x := range g.found {
-		e := &klinkev1.Effect{Permission: key.permission, From: key.from, To: key.to, Conditional: key.conditional, Count: x.count}
-		if x.count <= MaxFootprint {
-			e.Subjects = x.subjects
-			for _, n := range x.classes {
-				e.Subjects = append(e.Subjects, members[n]...)
-			}
-			slices.Sort(e.Subjects)
-		}
-		out = append(out, e)
-	}
-	slices.SortFunc(out, func(a, b *klinkev1.Effect) int {
-		return cmp.Or(cmp.Compare(a.GetPermission(), b.GetPermission()), cmp.Compare(a.GetFrom(), b.GetFrom()),
-			cmp.Compare(a.GetTo(), b.GetTo()), strings.Compare(bit(a.GetConditional()), bit(b.GetConditional())))
+	keys := slices.SortedFunc(maps.Keys(g.found), func(a, b effectKey) int {
+		return cmp.Or(cmp.Compare(a.permission, b.permission), cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to),
+			strings.Compare(bit(a.conditional), bit(b.conditional)))
 	})
+	out := make([]*klinkev1.Effect, 0, len(keys))
+	room := MaxEffectBytes
+	for _, key := range keys {
+		x := g.found[key]
+		e := &klinkev1.Effect{Permission: key.permission, From: key.from, To: key.to, Conditional: key.conditional, Count: x.count}
+		out = append(out, e)
+		if x.count > MaxFootprint {
+			continue
+		}
+		size := sizeOfNames(x.subjects)
+		for _, n := range x.classes {
+			size += sizeOfNames(members[n])
+		}
+		if size > room {
+			continue
+		}
+		room -= size
+		e.Subjects = x.subjects
+		for _, n := range x.classes {
+			e.Subjects = append(e.Subjects, members[n]...)
+		}
+		slices.Sort(e.Subjects)
+	}
 	return out
+}
+
+func sizeOfNames(names []string) (n int) {
+	for _, name := range names {
+		n += len(name)
+	}
+	return n
 }
 
 func (d *draft) flagName(f edge) string { return d.s.model.source.GetFlags()[f.number()] }

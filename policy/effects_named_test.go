@@ -87,6 +87,12 @@ func TestEffectsOfEachChange(t *testing.T) {
 		{"assignments: [{role: any, to: group:both, when: context.mfa == true}]", ann + "[own]}}", "doc.see none>own 1 conditional [user:ann]"},
 		{ann + "[later]}}", ann + "[own]}}", "doc.see none>own 1 conditional [user:ann]"},
 		{ann + "[later]}}", ann + "[shut]}}", "doc.look ajar>shut 1 [user:ann]"},
+		{"assignments: [{role: any, to: group:both, until: 2026-01-01T00:00:00Z}]", ann + "[own]}}", "doc.see none>own 1 [user:ann]"},
+		{"assignments: [{role: own, to: ann, schedule: office}]", `assignments: [{role: any, to: "role:own", until: 2026-02-01T00:00:00Z}]`, ""},
+		{"assignments: [{role: own, to: ann, until: 2026-02-01T00:00:00Z}]", `assignments: [{role: any, to: "role:own"}]`, "doc.go none>any 1 conditional [user:ann]; doc.see own>any 1 conditional [user:ann]"},
+		// From its first moment on, up to its last.
+		{"", "assignments: [{role: own, to: ann, from: 2026-01-05T09:00:00Z}]", "doc.see none>own 1 conditional [user:ann]"},
+		{"", "assignments: [{role: own, to: ann, until: 2026-01-05T09:00:00Z}]", ""},
 		// What roles do not say has no part in it.
 		{"", "ceilings: [{to: ann, at_most: doc.look@shut}]", ""},
 		{"", "object_grants: [{to: ann, grant: doc.see@any, on: doc:1}]", ""},
@@ -101,6 +107,53 @@ func TestEffectsOfEachChange(t *testing.T) {
 		}
 		if got := strings.Join(got, "; "); got != c.want {
 			t.Errorf("%s\nafter %s:\n%s\nwant\n%s", c.change, c.before, got, c.want)
+		}
+	}
+}
+
+// Who comes to a combination, and who leaves it, are counted by what they had; nobody is counted for the combination itself.
+func TestEffectsOfMovingIntoWhatChanges(t *testing.T) {
+	x := newCompany(t, effectsModel, "users: {ann: {}, ben: {roles: [own]}}")
+	changes := append(x.changes("users: {ann: {known: true, roles: [own]}}"), x.changes("-users: {ben: {known: true, roles: [own]}}")...)
+	out, err := policy.Apply(x.s, append(changes, x.changes("roles: {own: {known: true, grants: [doc.see@any]}}")...), x.stamp())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range out.Effects {
+		got = append(got, effect(e))
+	}
+	if got, want := strings.Join(got, "; "), "doc.see none>any 1 [user:ann]; doc.see own>none 1 [user:ben]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// A role that speaks of thousands of permissions does not make an entry that nobody can carry: once its names are a mebibyte,
+// the effects that follow only count.
+func TestEffectsAreNotAllNamed(t *testing.T) {
+	var model strings.Builder
+	model.WriteString("model: broad\ncombine: highest\nlevels: {s: {none: [], any: any}}\nroles: {all: {grants: [\"*.*@any\"]}}\ntypes:\n  doc:\n    actions:\n")
+	for i := range 300 {
+		fmt.Fprintf(&model, "      do%03d: {level: s}\n", i)
+	}
+	x := newCompany(t, model.String(), "groups: {team: {}}")
+	const users = 512 // of 16 bytes, so that 128 effects fill the mebibyte
+	var names []string
+	for i := range users {
+		names = append(names, fmt.Sprintf("u%010d: {groups: [team]}", i))
+	}
+	x.must("users: {" + strings.Join(names, ", ") + "}")
+	effects := x.must("assignments: [{role: all, to: group:team}]").Effects
+	if len(effects) != 300 {
+		t.Fatalf("%d effects", len(effects))
+	}
+	for i, e := range effects {
+		want := users
+		if i >= policy.MaxEffectBytes/users/len("user:u0000000000") {
+			want = 0
+		}
+		if e.GetCount() != users || len(e.GetSubjects()) != want {
+			t.Fatalf("effect %d: %d, of whom %d are named", i, e.GetCount(), len(e.GetSubjects()))
 		}
 	}
 }

@@ -53,7 +53,22 @@ func (k bookkeeper) roles(p *actorOf) map[uint32][]way {
 		beings, persons = append(beings, h), append(persons, &actorOf{who: who{id: "nobody"}, edges: []edge{edgeRole | edge(r)}})
 	}
 	e := &explainer{s: k.s}
+	var own way // whether he has a role of his own
+	for _, h := range direct {
+		own = way{now: own.now || h.now, sometimes: own.sometimes || h.sometimes}
+		if !h.sometimes {
+			own = way{now: true}
+			break // for good
+		}
+	}
 	e.holders(func(h holder, b *bag) {
+		heard := way{now: true}
+		if h.kind() == holderGroup && e.directFirst() {
+			if own.now && !own.sometimes {
+				return
+			}
+			heard = way{now: !own.now, sometimes: own.sometimes}
+		}
 		for i, person := range persons {
 			if len(b.roles) == 0 || !e.reaches(person, h) {
 				continue
@@ -64,7 +79,8 @@ func (k bookkeeper) roles(p *actorOf) map[uint32][]way {
 					given, there = k.assignment(k.s.timed.get(r.timed - 1))
 				}
 				if there {
-					out[r.role] = append(out[r.role], way{now: given.now && beings[i].now, sometimes: given.sometimes || beings[i].sometimes})
+					out[r.role] = append(out[r.role], way{
+						now: given.now && beings[i].now && heard.now, sometimes: given.sometimes || beings[i].sometimes || heard.sometimes})
 				}
 			}
 		}

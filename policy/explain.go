@@ -137,6 +137,11 @@ func (e *explainer) rule(q frameOf) Decision {
 	levels := x.rule.scale.levels
 	switch {
 	case x.rule.levelless && over != "":
+		for _, t := range x.rule.require {
+			if t.kind == testPermission && !e.ask("required, under ceilings: "+t.text, func() bool { return e.another(t, q, true) }) {
+				return Decision{Reason: klinkev1.Reason_REASON_REQUIREMENT, Missing: t.text}
+			}
+		}
 		return Decision{Allow: true, Reason: klinkev1.Reason_REASON_OVERRIDE, Relation: over}
 	case x.rule.levelless:
 		return Decision{Allow: true, Reason: klinkev1.Reason_REASON_NO_LEVEL}
@@ -272,13 +277,14 @@ func (e *explainer) capped(p *actorOf, x perm, rank int) int {
 			lower(*e.s.ceilings.get(f.number()), p.who.String())
 		}
 	}
-	e.holders(func(h holder, b *bag) {
+	visit := func(h holder, b *bag) {
 		for _, c := range b.ceilings {
 			if e.reaches(p, h) {
 				lower(c, e.s.holderText(h))
 			}
 		}
-	})
+	}
+	e.whole(func() { e.holders(visit) })
 	return rank
 }
 

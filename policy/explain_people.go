@@ -85,6 +85,23 @@ func (e *explainer) departments(p *actorOf, led bool) (out []uint32) {
 	return out
 }
 
+// awake are the roles given to a person himself, under active roles only these: by another role of his he is nobody.
+func (e *explainer) awake(p *actorOf) []uint32 {
+	roles, _ := e.direct(p)
+	if e.restricted && !p.other && p.who == e.r.subject {
+		roles = slices.DeleteFunc(roles, func(r uint32) bool { return !slices.Contains(e.r.active, r) })
+	}
+	return roles
+}
+
+// whole asks with all roles of the subject: what binds him, and what he holds, does not depend on which are active.
+func (e *explainer) whole(question func()) {
+	restricted := e.restricted
+	e.restricted = false
+	question()
+	e.restricted = restricted
+}
+
 // reaches says whether a holder means a person.
 func (e *explainer) reaches(p *actorOf, h holder) bool {
 	n := h.number()
@@ -95,11 +112,9 @@ func (e *explainer) reaches(p *actorOf, h holder) bool {
 		return slices.Contains(p.edges, edgeGroup|edge(n)) ||
 			slices.ContainsFunc((*e.s.groups.get(n)).members, func(m holder) bool { return e.reaches(p, m) })
 	case holderRole:
-		roles, _ := e.direct(p)
-		return slices.Contains(roles, n)
+		return slices.Contains(e.awake(p), n)
 	case holderRoleBelow:
-		roles, _ := e.direct(p)
-		return slices.ContainsFunc(roles, func(r uint32) bool { return r == n || slices.Contains(e.parents(r), n) })
+		return slices.ContainsFunc(e.awake(p), func(r uint32) bool { return r == n || slices.Contains(e.parents(r), n) })
 	case holderDepartment:
 		return slices.Contains(e.departments(p, true), n)
 	case holderDepartmentBelow:
@@ -109,31 +124,14 @@ func (e *explainer) reaches(p *actorOf, h holder) bool {
 }
 
 // holders visits every holder to which something is given.
-func (e *explainer) holders(visit func(h holder, b *bag)) {
-	try := func(h holder) {
-		if b := e.s.bagOf(h); b != nil {
-			visit(h, b)
-		}
-	}
-	try(holderEverybody)
-	for n := range e.s.groups.len() {
-		try(holderGroup | holder(n))
-	}
-	for n := range e.s.roles.len() {
-		try(holderRole | holder(n))
-		try(holderRoleBelow | holder(n))
-	}
-	for n := range e.s.departments.len() {
-		try(holderDepartment | holder(n))
-		try(holderDepartmentBelow | holder(n))
-	}
-}
+func (e *explainer) holders(visit func(h holder, b *bag)) { e.s.bags(visit) }
 
 // held lists the roles given to a person by any route, before inclusion; not certain when a condition failed.
 func (e *explainer) held(p *actorOf) (roles []uint32, certain bool) {
 	roles, certain = e.direct(p)
-	e.holders(func(h holder, b *bag) {
-		if len(b.roles) == 0 || !e.reaches(p, h) {
+	silenced := len(roles) > 0 && e.directFirst()
+	visit := func(h holder, b *bag) {
+		if len(b.roles) == 0 || silenced && h.kind() == holderGroup || !e.reaches(p, h) {
 			return
 		}
 		for _, r := range b.roles {
@@ -147,8 +145,15 @@ func (e *explainer) held(p *actorOf) (roles []uint32, certain bool) {
 				roles = append(roles, r.role)
 			}
 		}
-	})
+	}
+	e.whole(func() { e.holders(visit) })
 	return roles, certain
+}
+
+// directFirst says whether roles given to somebody himself silence those that he is given through groups.
+func (e *explainer) directFirst() bool {
+	no, ok := e.s.model.setNo[e.s.model.source.GetDirectFirst()]
+	return ok && e.s.setting(no, 0, "") == "true"
 }
 
 // closure lists the ids of roles and of all that they include. Under active roles only these are begun with.
@@ -188,7 +193,7 @@ func (e *explainer) limit(p *actorOf, name uint16) []string {
 			add(0, *e.s.limits.get(f.number()))
 		}
 	}
-	e.holders(func(h holder, b *bag) {
+	visit := func(h holder, b *bag) {
 		if len(b.limits) == 0 || !e.reaches(p, h) {
 			return
 		}
@@ -196,7 +201,8 @@ func (e *explainer) limit(p *actorOf, name uint16) []string {
 		for _, l := range b.limits {
 			add(kind[h.kind()], l)
 		}
-	})
+	}
+	e.whole(func() { e.holders(visit) })
 	for _, values := range by {
 		if values != nil {
 			return values

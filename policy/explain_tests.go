@@ -2,6 +2,9 @@ package policy
 
 import (
 	"slices"
+	"strings"
+
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
 // test asks one test of section 4.2, in the words of its table.
@@ -28,7 +31,7 @@ func (e *explainer) test(t *test, q frameOf) bool {
 		holds, err := e.condition(t.cond, q)
 		return holds && err == nil
 	case testPermission, testAllowed:
-		return e.another(t, q)
+		return e.another(t, q, false)
 	case testValue:
 		if t.attr.no == attrContext {
 			v, ok := e.r.context[t.attr.name]
@@ -40,6 +43,9 @@ func (e *explainer) test(t *test, q frameOf) bool {
 		return true
 	}
 	f := e.fact(q, t.attr)
+	if t.kind == testShared {
+		return e.shared(t, q, f)
+	}
 	if t.attr.no == attrID && (t.kind == testValue || t.by >= 0) {
 		f.text = q.id // as it was sent: only where it names a subject may its kind stand in front
 	}
@@ -72,11 +78,11 @@ func (e *explainer) test(t *test, q frameOf) bool {
 		}
 		return f.text != "" && slices.Contains(values, f.text)
 	case testMemberOf:
-		return slices.ContainsFunc(f.list, func(g string) bool { return e.inGroup(q.p, g) })
+		return slices.ContainsFunc(f.list, func(g string) bool { return e.inGroup(q.p, g) && (t.carrying == "" || e.carries(q, g, t.carrying)) })
 	case testListed:
 		return e.listed(t.no, f.text)
 	case testNumberClass:
-		return !f.special && f.number != 0 && t.mask&(1<<f.number) != 0
+		return e.numberClass(t, q, f)
 	}
 	return e.about(t, q, f)
 }
@@ -160,6 +166,68 @@ func (e *explainer) inGroup(p *actorOf, id string) bool {
 	return n != nil && e.reaches(p, holderGroup|holder(*n))
 }
 
+// numberClass asks each class that the person has for the purpose, or the default or fixed one.
+func (e *explainer) numberClass(t *test, q frameOf, f fact) bool {
+	names := []string{t.class}
+	if t.limit {
+		if own := e.limit(q.p, t.no); own != nil {
+			names = own
+		}
+	}
+	return !f.special && slices.ContainsFunc(names, func(name string) bool {
+		k := e.s.services[name]
+		if k == nil {
+			return false // the empty name: no class at all
+		}
+		best, allow := "", false
+		for _, p := range k.source.GetPrefixes() {
+			if strings.HasPrefix(f.text, p.GetPrefix()) && len(p.GetPrefix()) > len(best) {
+				best, allow = p.GetPrefix(), !p.GetDeny()
+			}
+		}
+		switch {
+		case best != "":
+			e.sayf("class %s decides by the prefix %s: %t", name, best, allow)
+			return allow
+		case f.number == 0 || !slices.Contains(k.source.GetTypes(), f.number):
+			e.sayf("class %s does not admit this type", name)
+			return false
+		case k.hours[f.number] != nil && !e.during(k.hours[f.number]):
+			e.sayf("class %s does not admit this type at this hour", name)
+			return false
+		}
+		e.sayf("class %s admits this type", name)
+		return true
+	})
+}
+
+// carries combines what each role that is assigned to a group itself says, with all that it includes.
+func (e *explainer) carries(q frameOf, group, level string) bool {
+	sc, b := e.s.scale(q.perm), e.s.bagOf(holderGroup|holder(*e.s.groupNo.get(0, group)))
+	if b == nil {
+		return false
+	}
+	for _, r := range b.roles {
+		if r.timed != 0 {
+			if holds, _ := e.exists(q.p, r.timed-1); !holds {
+				continue
+			}
+		}
+		best := ""
+		for _, id := range e.closure(q.p, []uint32{r.role}) {
+			l, _ := e.says(id, q.perm)
+			if best == "" || l != "" && (sc.rank[l] < sc.rank[best]) == e.s.lowest {
+				best = l
+			}
+		}
+		if best == level {
+			e.sayf("role %s of group %s says %s", (*e.s.roles.get(r.role)).id, group, level)
+			return true
+		}
+	}
+	return false
+}
+
 // listed walks a number list from end to end.
 func (e *explainer) listed(no uint16, number string) (found bool) {
 	e.s.lists[no].all(func(code uint64) bool {
@@ -171,13 +239,18 @@ func (e *explainer) listed(no uint16, number string) (found bool) {
 }
 
 // another asks about another permission, or another resource.
-func (e *explainer) another(t *test, q frameOf) bool {
+func (e *explainer) another(t *test, q frameOf, overriding bool) bool {
 	p := t.perm
 	if t.self {
 		p = q.perm
 	}
 	next := frameOf{p: q.p, perm: p, typ: e.typeOf(p)}
 	one := func(x frameOf) bool {
+		if overriding { // he has the highest level, under his ceilings
+			levels := e.s.scale(x.perm).levels
+			rank := e.capped(x.p, x.perm, len(levels)-1)
+			return rank == len(levels)-1 || t.least && rank >= int(t.rank) || !t.least && e.reach(levels[rank], x).Allow
+		}
 		switch {
 		case t.kind == testAllowed:
 			return e.rule(x).Allow
@@ -216,4 +289,63 @@ func (e *explainer) another(t *test, q frameOf) bool {
 		}
 	}
 	return len(f.records) > 0
+}
+
+// shared walks all sharing rules.
+func (e *explainer) shared(t *test, q frameOf, owner fact) bool {
+	mine := q.typ
+	if t.as != noType {
+		mine = &e.s.model.types[t.as]
+	}
+	var parent *record
+	if t.through.kind != 0 {
+		if f := e.fact(q, t.through); f.state == factPresent {
+			parent = &f.records[0]
+		}
+	}
+	for n := range e.s.sharing.len() {
+		r := e.s.sharing.get(n)
+		if r.level == klinkev1.SharingLevel_SHARING_LEVEL_UNSPECIFIED || !e.means(q.p, r.to) {
+			continue // the first is a number that is not in use
+		}
+		if r.typ == mine.no && r.level >= t.sharing && e.covers(r.from, owner) {
+			e.sayf("a sharing rule of %s gives %s from %s to %s", mine.name, levelText(r.level), e.s.toText(r.from), e.s.toText(r.to))
+			return true
+		}
+		if parent == nil || r.typ != parent.typ.no || r.far(mine.no) < t.sharing {
+			continue
+		}
+		if no, ok := parent.typ.attrNo[t.attr.name]; ok && e.covers(r.from, parent.facts[no]) {
+			e.sayf("a sharing rule of the parent's %s gives %s from %s to %s", parent.typ.name, levelText(r.far(mine.no)), e.s.toText(r.from), e.s.toText(r.to))
+			return true
+		}
+	}
+	return false
+}
+
+// means says whether one side of a sharing rule means a person.
+func (e *explainer) means(p *actorOf, x to) bool {
+	if x.subject.space != 0 {
+		return x.subject == p.who
+	}
+	return e.reaches(p, x.holder)
+}
+
+// covers says whether a sharing rule's source means an owner: a known subject, or a group that is the source or nested in it.
+func (e *explainer) covers(from to, owner fact) bool {
+	if owner.state != factPresent {
+		return false
+	}
+	if owner.space == spaceGroup {
+		n := e.s.groupNo.get(0, owner.text)
+		return n != nil && from.holder.kind() == holderGroup && e.nestedIn(*n, from.holder.number())
+	}
+	p, ok := e.find(who{owner.space, owner.text}, true)
+	return ok && e.means(p, from)
+}
+
+func (e *explainer) nestedIn(inner, outer uint32) bool {
+	return inner == outer || slices.ContainsFunc((*e.s.groups.get(outer)).members, func(m holder) bool {
+		return m.kind() == holderGroup && e.nestedIn(inner, m.number())
+	})
 }

@@ -49,6 +49,10 @@ func RecordKey(r *klinkev1.Record) (klinkev1.RecordKind, []string) {
 		return klinkev1.RecordKind_RECORD_KIND_SITE, []string{x.Site.GetId()}
 	case *klinkev1.Record_EmergencyNumber:
 		return klinkev1.RecordKind_RECORD_KIND_EMERGENCY_NUMBER, []string{x.EmergencyNumber.GetSite(), x.EmergencyNumber.GetNumber()}
+	case *klinkev1.Record_SharingRule:
+		return klinkev1.RecordKind_RECORD_KIND_SHARING_RULE, []string{x.SharingRule.GetType(), x.SharingRule.GetFrom(), x.SharingRule.GetTo()}
+	case *klinkev1.Record_ServiceClass:
+		return klinkev1.RecordKind_RECORD_KIND_SERVICE_CLASS, []string{x.ServiceClass.GetName()}
 	}
 	return klinkev1.RecordKind_RECORD_KIND_UNSPECIFIED, nil
 }
@@ -106,6 +110,10 @@ func KeyOnly(r *klinkev1.Record) *klinkev1.Record {
 		x.Setting = &klinkev1.Setting{Name: x.Setting.GetName(), Scope: x.Setting.GetScope()}
 	case *klinkev1.Record_Site:
 		x.Site = &klinkev1.Site{Id: x.Site.GetId()}
+	case *klinkev1.Record_ServiceClass:
+		x.ServiceClass = &klinkev1.ServiceClass{Name: x.ServiceClass.GetName()}
+	case *klinkev1.Record_SharingRule:
+		x.SharingRule = &klinkev1.SharingRule{Type: x.SharingRule.GetType(), From: x.SharingRule.GetFrom(), To: x.SharingRule.GetTo()}
 	}
 	return out
 }

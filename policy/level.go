@@ -35,7 +35,8 @@ func (a *asker) merge(p *person, x perm, restricted bool) uint8 {
 		if e == nil || !a.exists(p, i) {
 			continue
 		}
-		set := a.s.sets.at.get(e.set)
+		g := a.gives(e, p)
+		set := a.s.sets.at.get(g.set)
 		if said := set.table.at(x); said&cellConditional == 0 && !restricted {
 			v = combine(v, said, a.s.lowest)
 		} else {
@@ -43,7 +44,7 @@ func (a *asker) merge(p *person, x perm, restricted bool) uint8 {
 				v = combine(v, a.says(r, x, restricted), a.s.lowest)
 			}
 		}
-		for _, no := range e.timed {
+		for _, no := range g.timed {
 			if a.active(p, no) {
 				v = combine(v, a.says(a.s.timed.get(no).role, x, restricted), a.s.lowest)
 			}

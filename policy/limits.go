@@ -13,6 +13,9 @@ const (
 	MaxObjectGrants     = 1_000_000
 	MaxAssignments      = 1_000_000
 	MaxConditional      = 16 // conditional assignments that reach one user
+	MaxSharingRules     = 10_000
+	MaxServiceClasses   = 1_024 // the model's included
+	MaxClassPrefixes    = 1_000
 	MaxNumbersInList    = 5_000_000
 	MaxFacts            = 64
 	MaxFactBytes        = 4 << 10
@@ -22,8 +25,10 @@ const (
 	MaxRequestBytes     = 4 << 20
 	MaxConditionBytes   = 4 << 10
 	MaxIDBytes          = 256
-	MaxFootprint        = 1_000 // subjects listed in a footprint or an effect before "all" or a bare count
+	MaxFootprint        = 1_000   // subjects listed in a footprint or an effect before "all" or a bare count
+	MaxEffectBytes      = 1 << 20 // of names in all effects of an entry, before bare counts
 	MaxSites            = 10_000
+	MaxEmergencyNumbers = 64     // of a site, beside its region's
 	MaxLevels           = 120    // on one scale
 	MaxTestsExpanded    = 10_000 // evaluated for one question when nothing is cut short
 	MaxConditionCost    = 100_000

@@ -12,25 +12,27 @@ type Model struct {
 	source  *klinkev1.Model
 	version uint32
 
-	types    []resourceType
-	typeNo   map[string]uint16
-	perms    []permission // actions, then the two generic permissions of each type with fields
-	permNo   map[string]perm
-	flagNo   map[string]uint32
-	userAttr map[string]uint8
-	settings []setting
-	setNo    map[string]uint16
-	combine  uint16   // the setting that says how roles are combined, when byHow is COMBINE_SETTING
-	limits   []string // names that tests use
-	limitNo  map[string]uint16
-	lists    []string // names that tests use, and extensionList
-	listNo   map[string]uint16
-	schedNo  map[string]uint16
-	scheds   []schedule
-	classes  map[string]uint32 // classes of service: a bit for each number type
-	plan     *dial.Plan        // without sites
-	cel      conditions
-	numbers  bool // a type has a number among its attributes
+	types       []resourceType
+	typeNo      map[string]uint16
+	perms       []permission // actions, then the two generic permissions of each type with fields
+	permNo      map[string]perm
+	flagNo      map[string]uint32
+	userAttr    map[string]uint8
+	settings    []setting
+	setNo       map[string]uint16
+	combine     uint16 // the setting that says how roles are combined, when byHow is COMBINE_SETTING
+	inheritance []inheritance
+	direct      int      // the setting that says whether direct roles silence those through groups; -1 for none
+	limits      []string // names that tests use
+	limitNo     map[string]uint16
+	lists       []string // names that tests use, and extensionList
+	listNo      map[string]uint16
+	schedNo     map[string]uint16
+	scheds      []schedule
+	services    map[string]*serviceClass // classes of service
+	plan        *dial.Plan               // without sites
+	cel         conditions
+	numbers     bool // a type has a number among its attributes
 }
 
 // extensionList is the number list that holds a tenant's extensions.
@@ -147,6 +149,7 @@ type setting struct {
 	fallback string
 	has      bool // a fallback
 	values   []string
+	many     bool // a value is a set of these
 	no       uint16
 }
 

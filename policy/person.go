@@ -10,7 +10,8 @@ type person struct {
 	edges    []edge
 	fold     uint16
 	inactive bool
-	other    bool // named by a fact: his conditional assignments do not count, since the question's context is not his
+	other    bool  // named by a fact: his conditional assignments do not count, since the question's context is not his
+	ownRole  truth // whether a role is given to himself at this moment; unasked where that does not matter
 	// What conditions came to, so that each is asked once: the first `known` of both.
 	known  uint8
 	asked  [MaxConditional]uint32 // numbers of Snapshot.timed
@@ -24,6 +25,7 @@ const (
 	no truth = iota
 	yes
 	failed // it could not be evaluated
+	unasked
 )
 
 // find looks a subject up.
@@ -35,7 +37,25 @@ func (a *asker) find(p *person, w who) bool {
 	n := row.bits & subjectClass
 	p.who, p.inactive, p.known = w, row.bits&subjectInactive != 0, 0
 	p.edges, p.fold = a.s.classes.edges(n), a.s.classes.fold(n)
+	p.ownRole = unasked
 	return true
+}
+
+// gives returns what an entity gives to a person.
+func (a *asker) gives(x *entity, p *person) given {
+	if !a.s.direct || !x.silent() {
+		return x.given
+	}
+	if p.ownRole == unasked {
+		p.ownRole = no
+		for i, e := range p.edges {
+			if e.kind() == edgeRole || e.kind() == edgeTimed && a.exists(p, i) {
+				p.ownRole = yes
+				break
+			}
+		}
+	}
+	return a.s.gives(x, p.ownRole == yes)
 }
 
 func (p *person) has(e edge) bool {
@@ -142,10 +162,25 @@ func (a *asker) within(s *schedule) bool {
 	return inside
 }
 
+// resting says whether a person's i-th edge leads to a role of his that is not active: then he is nobody by it. What binds him
+// by it, ceilings and limits, binds him all the same.
+func (a *asker) resting(p *person, i int) bool {
+	if !a.restricted || p != &a.subject || i < 0 {
+		return false
+	}
+	switch e := p.edges[i]; e.kind() {
+	case edgeRole:
+		return !slices.Contains(a.r.active, e.number())
+	case edgeTimed:
+		return !slices.Contains(a.r.active, a.s.timed.get(e.number()).role)
+	}
+	return false
+}
+
 // reaches says whether a holder means a person.
 func (a *asker) reaches(p *person, h holder) bool {
 	for i := -1; i < len(p.edges); i++ {
-		if x := a.entity(p, i); x != nil {
+		if x := a.entity(p, i); x != nil && !a.resting(p, i) {
 			if _, ok := slices.BinarySearch(x.reach, h); ok && a.exists(p, i) {
 				return true
 			}
@@ -161,10 +196,11 @@ func (a *asker) holds(p *person, role uint32) bool {
 		if x == nil {
 			continue
 		}
-		if _, ok := slices.BinarySearch(a.s.sets.at.get(x.set).roles, role); ok && a.exists(p, i) {
+		g := a.gives(x, p)
+		if _, ok := slices.BinarySearch(a.s.sets.at.get(g.set).roles, role); ok && a.exists(p, i) {
 			return true
 		}
-		for _, no := range x.timed {
+		for _, no := range g.timed {
 			if a.s.timed.get(no).role == role && a.exists(p, i) && a.active(p, no) {
 				return true
 			}
@@ -177,16 +213,17 @@ func (a *asker) holds(p *person, role uint32) bool {
 func (a *asker) below(p, above *person) bool {
 	for i := -1; i < len(p.edges); i++ {
 		x := a.entity(p, i)
-		if x == nil || !a.exists(p, i) {
+		if x == nil {
 			continue
 		}
-		for _, r := range a.s.sets.at.get(x.set).roles {
-			if a.under(r, above) {
+		g := a.gives(x, p)
+		for _, r := range a.s.sets.at.get(g.set).roles {
+			if a.under(r, above) && a.exists(p, i) {
 				return true
 			}
 		}
-		for _, no := range x.timed {
-			if a.active(p, no) && a.under(a.s.timed.get(no).role, above) {
+		for _, no := range g.timed {
+			if a.under(a.s.timed.get(no).role, above) && a.exists(p, i) && a.active(p, no) {
 				return true
 			}
 		}
@@ -240,13 +277,24 @@ func (a *asker) department(member, of *person) bool {
 	return false
 }
 
-// limit says whether a person has a limit of a name, and whether a value is in it: that of the most specific kind of holder
-// that reaches him and has one, all of that kind together.
+// limit says whether a person has a limit of a name, and whether a value is in it.
 func (a *asker) limit(p *person, name uint16, value string) (limited, within bool) {
+	limited = a.limits(p, name, func(v string) bool {
+		within = v == value && value != ""
+		return !within
+	})
+	return limited, within
+}
+
+// limits visits the values of a person's limit, until told to stop: those of the most specific kind of holder that reaches him
+// and has some, all of that kind together. It says whether he has any.
+func (a *asker) limits(p *person, name uint16, visit func(value string) bool) (limited bool) {
 	for _, e := range p.edges {
 		if e.kind() == edgeLimit {
 			if l := a.s.limits.get(e.number()); l.name == name {
-				limited, within = true, within || l.value == value && value != ""
+				if limited = true; !visit(l.value) {
+					return true
+				}
 			}
 		}
 	}
@@ -257,20 +305,22 @@ func (a *asker) limit(p *person, name uint16, value string) (limited, within boo
 				continue
 			}
 			for _, h := range x.reach {
-				if specific(h) != kind {
+				b := a.s.bagOf(h)
+				if specific(h) != kind || b == nil {
 					continue
 				}
-				if b := a.s.bagOf(h); b != nil {
-					for _, l := range b.limits {
-						if l.name == name {
-							limited, within = true, within || l.value == value && value != ""
-						}
+				for _, l := range b.limits {
+					if l.name != name {
+						continue
+					}
+					if limited = true; !visit(l.value) {
+						return true
 					}
 				}
 			}
 		}
 	}
-	return limited, within
+	return limited
 }
 
 // specific ranks kinds of holders, the most specific first; subjects come before all of them.

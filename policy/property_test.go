@@ -144,7 +144,7 @@ func decideAgreesWithExplain(t *rapid.T) {
 		if out := l.write(); out != nil {
 			l.s = out.Next
 		}
-		for range 4 {
+		for range 12 {
 			now := l.moment()
 			l.answer(l.s, l.question(), now)
 		}
@@ -166,7 +166,7 @@ func TestAnswersHoldAsLongAsTheySay(t *testing.T) {
 				l.s = out.Next
 			}
 		}
-		for range 6 {
+		for range 16 {
 			q, now := l.question(), l.moment()
 			was, d, ok := l.answer(l.s, q, now)
 			if !ok || d.until != 0 && d.until <= now.UnixNano()+1 {

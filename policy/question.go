@@ -2,7 +2,9 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -116,12 +118,21 @@ func (s *Snapshot) emergency(q *Question, t *resourceType, p perm) (Decision, bo
 	}
 	fields := q.Resource.GetProperties().GetFields()
 	for _, e := range declared {
-		raw, ok := fields[t.attrs[e.attr].name].GetKind().(*structpb.Value_StringValue)
-		if ok && s.plan.Emergency(siteOfFacts(t, fields), raw.StringValue) {
+		raw := Dialled(fields[t.attrs[e.attr].name])
+		if raw != "" && s.plan.Emergency(siteOfFacts(t, fields), raw) {
 			return Decision{Allow: !e.deny, Reason: klinkev1.Reason_REASON_EMERGENCY}, true
 		}
 	}
 	return Decision{}, false
+}
+
+// Dialled is the number that a fact means: its text, or the digits of a whole number, which is no legal fact, but an emergency
+// call is not refused for its quotes. Empty for anything else.
+func Dialled(v *structpb.Value) string {
+	if n, ok := v.GetKind().(*structpb.Value_NumberValue); ok && n.NumberValue >= 0 && n.NumberValue < 1e6 && n.NumberValue == math.Trunc(n.NumberValue) {
+		return strconv.Itoa(int(n.NumberValue))
+	}
+	return v.GetStringValue()
 }
 
 // siteOfFacts is the site that a question names, empty for none.
@@ -277,24 +288,27 @@ func contextOf(r *Request, c *structpb.Struct) error {
 	return nil
 }
 
-// sizeOf is the bytes of a value, roughly; it stops counting beyond a limit.
+// sizeOf is the bytes of a value, roughly; it stops counting beyond a limit. Nothing is free: what is in a list or a record
+// counts as 1 byte more than it has, and a value without text as 4.
 func sizeOf(v *structpb.Value, limit int) int {
-	n := 8
+	n := 0
 	switch x := v.GetKind().(type) {
 	case *structpb.Value_StringValue:
-		n += len(x.StringValue)
+		n = len(x.StringValue)
 	case *structpb.Value_ListValue:
 		for _, e := range x.ListValue.GetValues() {
-			if n += sizeOf(e, limit-n); n > limit {
+			if n += 1 + sizeOf(e, limit-n); n > limit {
 				break
 			}
 		}
 	case *structpb.Value_StructValue:
 		for k, e := range x.StructValue.GetFields() {
-			if n += len(k) + sizeOf(e, limit-n); n > limit {
+			if n += 1 + len(k) + sizeOf(e, limit-n); n > limit {
 				break
 			}
 		}
+	default:
+		n = 4
 	}
-	return n - 8
+	return n
 }

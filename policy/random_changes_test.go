@@ -5,7 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
@@ -162,7 +164,7 @@ func (g *chooser) local() (typ, local string) {
 
 // record is any record that stands alone or on others; the model's use is not among them.
 func (g *chooser) record() *klinkev1.Record {
-	switch g.below(19) {
+	switch g.below(22) {
 	case 0, 1:
 		return &klinkev1.Record{Record: &klinkev1.Record_Subject{Subject: g.subjectRecord()}}
 	case 2:
@@ -192,11 +194,40 @@ func (g *chooser) record() *klinkev1.Record {
 	case 16:
 		return &klinkev1.Record{Record: &klinkev1.Record_Limit{Limit: &klinkev1.Limit{
 			Name: g.id("l", 2), Holder: g.holder(), Value: pick(g, "", "m0", "g1", "g2", "+4930123456", "x1")}}}
+	case 20:
+		return &klinkev1.Record{Record: &klinkev1.Record_Limit{Limit: &klinkev1.Limit{
+			Name: pick(g, "dialling", "dialling", "forwarding"), Holder: g.holder(), Value: pick(g, "", "open", "internal", "own")}}}
 	case 17:
 		return g.configuration()
+	case 18, 19:
+		r := &klinkev1.SharingRule{Type: pick(g, "doc", "box"), From: g.holder(), To: g.holder(), Level: g.sharingLevel()}
+		if g.chance(2) {
+			r.Related = map[string]klinkev1.SharingLevel{pick(g, "doc", "box"): g.sharingLevel()}
+		}
+		return &klinkev1.Record{Record: &klinkev1.Record_SharingRule{SharingRule: r}}
 	}
 	return &klinkev1.Record{Record: &klinkev1.Record_ListedNumber{ListedNumber: &klinkev1.ListedNumber{
 		List: pick(g, "list0", "list1", "extensions"), Number: pick(g, "+4930123456", "+4930", "12", "999", "13"), Prefix: g.chance(3)}}}
+}
+
+func (g *chooser) class() *klinkev1.ServiceClass {
+	k := &klinkev1.ServiceClass{Name: pick(g, "own", "own", "open")}
+	for _, t := range []klinkev1.NumberType{klinkev1.NumberType_NUMBER_TYPE_INTERNAL, klinkev1.NumberType_NUMBER_TYPE_NATIONAL,
+		klinkev1.NumberType_NUMBER_TYPE_MOBILE, klinkev1.NumberType_NUMBER_TYPE_PREMIUM} {
+		if g.chance(2) {
+			continue
+		}
+		if k.Types = append(k.Types, t); g.chance(3) {
+			k.Zone = "Europe/Berlin"
+			k.Hours = append(k.Hours, &klinkev1.ClassHours{Type: t, From: durationpb.New(9 * time.Hour), Until: durationpb.New(10 * time.Hour)})
+		}
+	}
+	for _, p := range []string{"+49", "+4930", "+493012", "1"} {
+		if g.chance(4) {
+			k.Prefixes = append(k.Prefixes, &klinkev1.ClassPrefix{Prefix: p, Deny: g.chance(2)})
+		}
+	}
+	return k
 }
 
 func (g *chooser) subjectRecord() *klinkev1.Subject {
@@ -214,7 +245,11 @@ func (g *chooser) subjectRecord() *klinkev1.Subject {
 }
 
 func (g *chooser) configuration() *klinkev1.Record {
-	switch g.below(4) {
+	switch g.below(7) {
+	case 4, 5:
+		return &klinkev1.Record{Record: &klinkev1.Record_ServiceClass{ServiceClass: g.class()}}
+	case 3:
+		return &klinkev1.Record{Record: &klinkev1.Record_Setting{Setting: &klinkev1.Setting{Name: "direct", Value: pick(g, "true", "false")}}}
 	case 0:
 		return &klinkev1.Record{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{
 			Id: g.id("s", 2), Region: pick(g, "DE", "GB"), AccessDigits: pick(g, "", "0", "9"), Default: g.chance(2)}}}
@@ -237,7 +272,7 @@ func dump(s *Snapshot) []string {
 		}
 		return true
 	}
-	for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.relations, w.ofSubjects, w.grants, w.numbers, w.flush} {
+	for _, step := range []func(){w.settings, w.roles, w.departments, w.groups, w.relations, w.ofSubjects, w.grants, w.sharing, w.numbers, w.flush} {
 		step()
 	}
 	s.subjects.all(func(space byte, id []byte, row *subject) bool {

@@ -113,6 +113,7 @@ func (g *chooser) model(name string) *klinkev1.Model {
 		UserAttributes: []*klinkev1.Attribute{{Name: "email", Kind: kindText}},
 		Settings: []*klinkev1.SettingDeclaration{
 			{Name: "combine", Default: new("highest"), Values: []string{"lowest", "highest"}},
+			{Name: "direct", Default: new(pick(g, "true", "false"))},
 			{Name: "grade", Default: new("mid"), Values: []string{"low", "mid", "high"}},
 			{Name: "open"},
 		},
@@ -128,12 +129,13 @@ func (g *chooser) model(name string) *klinkev1.Model {
 			{Name: "open", Types: []klinkev1.NumberType{klinkev1.NumberType_NUMBER_TYPE_INTERNAL, klinkev1.NumberType_NUMBER_TYPE_NATIONAL}},
 			{Name: "internal", Types: []klinkev1.NumberType{klinkev1.NumberType_NUMBER_TYPE_INTERNAL}},
 		},
-		DefaultClasses: map[string]string{"dialling": "open"},
+		DefaultClasses: map[string]string{"dialling": "open", "forwarding": "internal"},
 	}
 	m.Combine = pick(g, klinkev1.Combine_COMBINE_HIGHEST, klinkev1.Combine_COMBINE_LOWEST, klinkev1.Combine_COMBINE_SETTING)
 	if m.Combine == klinkev1.Combine_COMBINE_SETTING {
 		m.CombineSetting = "combine"
 	}
+	m.DirectFirst = pick(g, "", "direct")
 	opt := func(n string, k klinkev1.AttributeKind) *klinkev1.Attribute {
 		return &klinkev1.Attribute{Name: n, Kind: k, Optional: g.chance(2)}
 	}
@@ -236,7 +238,7 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 		return pick(g, "owner", "id")
 	}
 	attribute := func() string { return pick(g, t.GetAttributes()...).GetName() }
-	switch n := g.below(24); {
+	switch n := g.below(26); {
 	case n == 0:
 		return &klinkev1.Test{Test: &klinkev1.Test_Is{Is: &klinkev1.Is{Attribute: pick(g, "mark", "id", "owner"), By: "email"}}}
 	case n == 1:
@@ -246,7 +248,11 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 	case n == 3:
 		return &klinkev1.Test{Test: &klinkev1.Test_Within{Within: &klinkev1.Within{Attribute: pick(g, "mark", "nr", "id"), Limit: g.id("l", 2), Strict: g.chance(2)}}}
 	case n == 4:
-		return &klinkev1.Test{Test: &klinkev1.Test_MemberOf{MemberOf: &klinkev1.MemberOf{Attribute: "teams"}}}
+		m := &klinkev1.MemberOf{Attribute: "teams"}
+		if isDoc { // whose fields are sure to have levels
+			m.Carrying = pick(g, "", "", "own", "team")
+		}
+		return &klinkev1.Test{Test: &klinkev1.Test_MemberOf{MemberOf: m}}
 	case n == 5:
 		return &klinkev1.Test{Test: &klinkev1.Test_SameGroup{SameGroup: &klinkev1.SameGroup{Attribute: person(), Limit: pick(g, "", "l0", "l1")}}}
 	case n == 6:
@@ -262,9 +268,9 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 	case n == 11:
 		return &klinkev1.Test{Test: &klinkev1.Test_Listed{Listed: &klinkev1.Listed{Attribute: "nr", In: g.id("list", 2)}}}
 	case n == 12:
-		c := &klinkev1.NumberClass{Attribute: "nr", Class: &klinkev1.NumberClass_Of{Of: "dialling"}}
+		c := &klinkev1.NumberClass{Attribute: "nr", Class: &klinkev1.NumberClass_Of{Of: pick(g, "dialling", "dialling", "forwarding")}}
 		if g.chance(2) {
-			c.Class = &klinkev1.NumberClass_Fixed{Fixed: "internal"}
+			c.Class = &klinkev1.NumberClass_Fixed{Fixed: pick(g, "internal", "open")}
 		}
 		return &klinkev1.Test{Test: &klinkev1.Test_NumberClass{NumberClass: c}}
 	case n == 13:
@@ -289,6 +295,12 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 		return &klinkev1.Test{Test: &klinkev1.Test_Any{Any: &klinkev1.Tests{Tests: []*klinkev1.Test{g.test(t, depth-1, inRelation), g.test(t, depth-1, inRelation)}}}}
 	case n == 20 && depth > 0:
 		return &klinkev1.Test{Test: &klinkev1.Test_All{All: &klinkev1.Tests{Tests: []*klinkev1.Test{g.test(t, depth-1, inRelation), g.test(t, depth-1, inRelation)}}}}
+	case n >= 24:
+		s := &klinkev1.Shared{Level: g.sharingLevel(), Attribute: "owner", As: pick(g, "", "", "box", "doc")}
+		if isDoc {
+			s.Attribute, s.Through = pick(g, "owner", "holder", "id"), pick(g, "", "parent")
+		}
+		return &klinkev1.Test{Test: &klinkev1.Test_Shared{Shared: s}}
 	case n <= 22 && len(t.GetRelations()) > 0 && !inRelation:
 		return &klinkev1.Test{Test: &klinkev1.Test_Relation{Relation: pick(g, t.GetRelations()...).GetName()}}
 	}
@@ -297,6 +309,10 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 		at = "by"
 	}
 	return &klinkev1.Test{Test: &klinkev1.Test_Is{Is: &klinkev1.Is{Attribute: at}}}
+}
+
+func (g *chooser) sharingLevel() klinkev1.SharingLevel {
+	return pick(g, klinkev1.SharingLevel_SHARING_LEVEL_READ, klinkev1.SharingLevel_SHARING_LEVEL_WRITE)
 }
 
 func (g *chooser) value(isDoc bool) *klinkev1.Value {

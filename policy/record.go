@@ -28,6 +28,8 @@ func (s *Snapshot) recordOf(w who, e edge) *klinkev1.Record {
 		return s.limitRecord(*s.limits.get(e.number()), name)
 	case edgeObject:
 		return s.grantRecord(s.grants.get(e.number()))
+	case edgeSharing:
+		return s.sharingRecord(s.sharing.get(e.number()))
 	}
 	return nil
 }

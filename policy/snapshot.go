@@ -14,6 +14,7 @@ import (
 type Snapshot struct {
 	model  *Model
 	lowest bool // roles are combined by the lowest level
+	direct bool // roles given to somebody himself silence those that he is given through groups
 
 	subjects   dict[subject]
 	attributes dict[[]string] // of subjects that have any, by Model.userAttr
@@ -35,6 +36,7 @@ type Snapshot struct {
 	ceilings table[ceiling]
 	limits   table[limitValue]
 	grants   table[objectGrant]
+	sharing  table[sharingRule]
 
 	objects  []dict[[]uint32] // by type: a resource's grants
 	granted  map[perm]uint32  // how many object grants name a permission
@@ -43,6 +45,7 @@ type Snapshot struct {
 	lists    []numberSet      // by Model.lists
 	sites    map[string]*site
 	plan     *dial.Plan
+	services map[string]*serviceClass // the model's, and the tenant's in front of them; never nil once there is a model
 	conds    map[condKey]*condition
 	count    counts
 }
@@ -111,13 +114,15 @@ type bag struct {
 	groups   []uint32 // in which it is a member
 	ceilings []ceiling
 	limits   []limitValue
-	objects  uint32 // object grants that name it
+	sharing  []uint32 // sharing rules that give to it
+	objects  uint32   // object grants that name it
+	shares   uint32   // sharing rules that give from it
 }
 
 type bagRole struct{ role, timed uint32 } // timed: number+1 of Snapshot.timed, 0 for always
 
 func (b *bag) empty() bool {
-	return b == nil || len(b.roles)+len(b.groups)+len(b.ceilings)+len(b.limits) == 0 && b.objects == 0
+	return b == nil || len(b.roles)+len(b.groups)+len(b.ceilings)+len(b.limits)+len(b.sharing) == 0 && b.objects == 0 && b.shares == 0
 }
 
 // entity is what groups, departments, roles and everybody have in common: a name, what is given to them, and, derived from
@@ -131,11 +136,29 @@ type entity struct {
 	below    *bag   // as `department+:`, `role+:`
 
 	reach    []holder // every holder that reaches who stands here, sorted
-	set      uint32   // the role set that is given through them for good; a role's own role is in it
-	timed    []uint32 // the timed assignments given through them
+	given             // through all of them; a role's own role is in it
+	alone    given    // other than through groups; kept when the model may ask for it
 	ceilings []ceiling
 	limited  bool // one of them has limits
+	shared   bool // sharing rules give to one of them
 }
+
+// given is what an entity gives.
+type given struct {
+	set   uint32   // the roles given for good, as a role set
+	timed []uint32 // the timed assignments
+}
+
+// gives returns what an entity gives to somebody who has a role of his own, or has none.
+func (s *Snapshot) gives(x *entity, ownRole bool) given {
+	if s.direct && ownRole {
+		return x.alone
+	}
+	return x.given
+}
+
+// silent says whether an entity gives something through groups.
+func (x *entity) silent() bool { return x.alone.set != x.set || len(x.alone.timed) != len(x.timed) }
 
 type group struct {
 	entity
@@ -282,7 +305,7 @@ func (s *Snapshot) Plan() *dial.Plan { return s.plan }
 // Size is the number of records that loading the tenant has to restore, roughly: subjects, entities, assignments, grants
 // and numbers.
 func (s *Snapshot) Size() int {
-	n := s.count.subjects + s.count.groups + s.count.departments + s.count.roles + s.count.assignments + s.grants.live
+	n := s.count.subjects + s.count.groups + s.count.departments + s.count.roles + s.count.assignments + s.grants.live + s.sharing.live
 	for i := range s.lists {
 		n += s.lists[i].n
 	}
@@ -321,6 +344,27 @@ func (s *Snapshot) bagOf(h holder) *bag {
 		return (*s.departments.get(h.number())).below
 	}
 	return nil
+}
+
+// bags visits every holder to which something is given.
+func (s *Snapshot) bags(visit func(h holder, b *bag)) {
+	try := func(h holder) {
+		if b := s.bagOf(h); b != nil {
+			visit(h, b)
+		}
+	}
+	try(holderEverybody)
+	for n := range s.groups.len() {
+		try(holderGroup | holder(n))
+	}
+	for n := range s.roles.len() {
+		try(holderRole | holder(n))
+		try(holderRoleBelow | holder(n))
+	}
+	for n := range s.departments.len() {
+		try(holderDepartment | holder(n))
+		try(holderDepartmentBelow | holder(n))
+	}
 }
 
 // permission returns the model's permission behind a number, and the name of the field when it is a named one.

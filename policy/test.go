@@ -12,22 +12,27 @@ type test struct {
 	kind testKind
 	text string // how people read it
 	// The operands; which of them count depends on the kind.
-	attr   attr
-	by     int      // is: the subject's attribute to compare, -1 for the id
-	values []scalar // value
-	names  []string // holds: roles; setting: values
-	no     uint16   // within, same_group: limit; listed: list; setting: setting
-	limit  bool     // same_group: no counts
-	strict bool     // within
-	rank   uint8    // permission: the rank that suffices, with atLeast; setting: the lowest index that passes
-	least  bool     // permission, setting: rank counts
-	self   bool     // permission: the question's own, field included
-	perm   perm
-	on     on
-	mask   uint32 // number_class: the types admitted
-	sub    []*test
-	sched  *schedule
-	cond   *condition
+	attr     attr
+	by       int      // is: the subject's attribute to compare, -1 for the id
+	values   []scalar // value
+	names    []string // holds: roles; setting: values
+	no       uint16   // within, same_group: limit; listed: list; setting: setting
+	limit    bool     // same_group, number_class: no counts
+	strict   bool     // within
+	rank     uint8    // permission: the rank that suffices, with atLeast; setting: the lowest index that passes
+	least    bool     // permission, setting: rank counts
+	self     bool     // permission: the question's own, field included
+	perm     perm
+	on       on
+	carrying string // member_of: a level
+	class    string // number_class: the fixed one, or with limit the default of the purpose no
+	// shared
+	through attr // kind 0 for none
+	as      uint16
+	sharing klinkev1.SharingLevel
+	sub     []*test
+	sched   *schedule
+	cond    *condition
 }
 
 type testKind uint8
@@ -44,6 +49,7 @@ const (
 	testBelow
 	testSameRole
 	testHolds
+	testShared
 	testListed
 	testNumberClass
 	testSetting
@@ -103,7 +109,7 @@ func (t *test) cost() int {
 		return 2
 	case testListed, testSameRole, testHolds, testSameGroup:
 		return 3
-	case testDepartmentOf, testAbove, testBelow:
+	case testDepartmentOf, testAbove, testBelow, testShared:
 		return 4
 	case testSchedule:
 		return 5
@@ -142,6 +148,9 @@ func render(t *klinkev1.Test) string {
 		}
 		return s
 	case *klinkev1.Test_MemberOf:
+		if level := x.MemberOf.GetCarrying(); level != "" {
+			return "member_of " + x.MemberOf.GetAttribute() + " carrying " + level
+		}
 		return "member_of " + x.MemberOf.GetAttribute()
 	case *klinkev1.Test_SameGroup:
 		if l := x.SameGroup.GetLimit(); l != "" {
@@ -158,6 +167,15 @@ func render(t *klinkev1.Test) string {
 		return "same_role " + x.SameRole.GetAttribute()
 	case *klinkev1.Test_Holds:
 		return "holds " + x.Holds.GetAttribute() + " in [" + strings.Join(x.Holds.GetIn(), ", ") + "]"
+	case *klinkev1.Test_Shared:
+		s := "shared " + levelText(x.Shared.GetLevel()) + " of " + x.Shared.GetAttribute()
+		if as := x.Shared.GetAs(); as != "" {
+			s += " as " + as
+		}
+		if through := x.Shared.GetThrough(); through != "" {
+			s += " through " + through
+		}
+		return s
 	case *klinkev1.Test_Listed:
 		return "listed " + x.Listed.GetAttribute() + " in " + x.Listed.GetIn()
 	case *klinkev1.Test_NumberClass:
@@ -192,6 +210,13 @@ func render(t *klinkev1.Test) string {
 		return "all of [" + renderAll(x.All.GetTests()) + "]"
 	}
 	return ""
+}
+
+func levelText(l klinkev1.SharingLevel) string {
+	if l == klinkev1.SharingLevel_SHARING_LEVEL_WRITE {
+		return "write"
+	}
+	return "read"
 }
 
 func renderAll(ts []*klinkev1.Test) string {

@@ -183,11 +183,16 @@ func ofItem(err error, i int, item *klinkev1.BatchItem) error {
 	return below(fmt.Sprintf("evaluations[%d]", i), e)
 }
 
-// rescue answers the emergency calls of a batch that failed. Without any, the failure is the batch's.
+// rescue answers the emergency calls of a batch that failed. Without any, or when the answers would be longer than a message
+// may be, the failure is the batch's.
 func (d *decisions) rescue(ctx context.Context, in *klinkev1.BatchCheckRequest, s *live.State, a *asking, failure error) (*klinkev1.BatchCheckResponse, error) {
 	items := in.GetEvaluations()
 	var out *klinkev1.BatchCheckResponse
+	size := 0
 	for i, item := range items {
+		if i%lookUpEvery == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		a.question = question(in, item)
 		answer := d.stage0(in.GetTenant(), s, a)
 		if answer == nil {
@@ -195,6 +200,9 @@ func (d *decisions) rescue(ctx context.Context, in *klinkev1.BatchCheckRequest, 
 		}
 		if out == nil {
 			out = &klinkev1.BatchCheckResponse{Evaluations: make([]*klinkev1.CheckResponse, len(items))}
+		}
+		if size += proto.Size(answer); size > policy.MaxRequestBytes {
+			return nil, failure // such an answer would not arrive
 		}
 		out.Evaluations[i] = answer
 	}
@@ -205,10 +213,15 @@ func (d *decisions) rescue(ctx context.Context, in *klinkev1.BatchCheckRequest, 
 		out.Revision = s.Revision
 	}
 	refused := refusal(&klinkev1.DecisionContext{Error: statusOf(ctx, d.log, failure).Proto(), Revision: out.Revision})
+	each := proto.Size(refused)
 	for i := range out.Evaluations {
 		if out.Evaluations[i] == nil {
 			out.Evaluations[i] = refused
+			size += each
 		}
+	}
+	if size > policy.MaxRequestBytes {
+		return nil, failure
 	}
 	return out, nil
 }

@@ -1,6 +1,6 @@
 // These benchmarks say what the server adds to a call: over loopback TCP, (a) a bare echo, (b) the same interceptors and
-// messages with a constant answer, (c) klinke; and what a handler costs without the wire. The rounds of (a), (b) and (c)
-// take turns within one run, since the machine's mood changes between runs.
+// messages with a constant answer, (c) klinke; what a handler costs without the wire; and what a durable write costs. The
+// rounds of (a), (b) and (c) take turns within one run, since the machine's mood changes between runs.
 package server
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/store/bolt"
 )
 
 // constant answers without thinking.
@@ -164,6 +166,35 @@ func calling(b *testing.B, calls, inFlight int, call func() error) (took []time.
 	}
 	all.Wait()
 	return took, float64(calls) / time.Since(begun).Seconds()
+}
+
+// BenchmarkWrite makes durable writes of one small edit each, over the wire and into a file, alone and by 64 writers of one
+// tenant.
+func BenchmarkWrite(b *testing.B) {
+	for _, writers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			s, err := bolt.Open(filepath.Join(b.TempDir(), "klinke.db"), bolt.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = s.Close() })
+			h := over(b, s)
+			h.found(b, "acme")
+			var n atomic.Int64
+			b.ResetTimer()
+			took, rate := calling(b, b.N, writers, func() error {
+				in := &klinkev1.WriteRequest{Tenant: "acme", Changes: []*klinkev1.Change{user("emil")}}
+				in.Changes[0].GetPut().GetSubject().Label = fmt.Sprintf("call me %d", n.Add(1))
+				_, err := h.directory.Write(context.Background(), in)
+				return err
+			})
+			b.StopTimer()
+			slices.Sort(took)
+			b.ReportMetric(micros(took, 50), "median-µs")
+			b.ReportMetric(micros(took, 99), "p99-µs")
+			b.ReportMetric(rate, "writes/s")
+		})
+	}
 }
 
 func median(x []float64) float64 {

@@ -27,6 +27,8 @@ func TestDeleteByKey(t *testing.T) {
 			Type: "recording", Id: "r1", Action: "listen", Holder: "user:carl", Level: "any"}}},
 		{Record: &klinkev1.Record_Ceiling{Ceiling: &klinkev1.Ceiling{Holder: "user:carl", Permission: "recording.listen", Level: "own"}}},
 		{Record: &klinkev1.Record_ListedNumber{ListedNumber: &klinkev1.ListedNumber{List: "extensions", Number: "201"}}},
+		{Record: &klinkev1.Record_SharingRule{SharingRule: &klinkev1.SharingRule{
+			Type: "recording", From: "user:carl", To: "group:g", Level: klinkev1.SharingLevel_SHARING_LEVEL_READ}}},
 		{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "s", Region: "DE", AccessDigits: "0", Default: true}}},
 		{Record: &klinkev1.Record_EmergencyNumber{EmergencyNumber: &klinkev1.EmergencyNumber{Site: "s", Number: "1234"}}},
 	} {
@@ -52,7 +54,9 @@ func TestPutNeedsMoreThanTheKey(t *testing.T) {
 		"changes[0].put.object_grant.level": {Record: &klinkev1.Record_ObjectGrant{ObjectGrant: &klinkev1.ObjectGrant{
 			Type: "recording", Id: "r1", Action: "listen", Holder: "user:carl"}}},
 		"changes[0].put.ceiling.level": {Record: &klinkev1.Record_Ceiling{Ceiling: &klinkev1.Ceiling{Holder: "user:carl", Permission: "call.place"}}},
-		"changes[0].put.site.region":   {Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "s"}}},
+		"changes[0].put.sharing_rule.level": {Record: &klinkev1.Record_SharingRule{SharingRule: &klinkev1.SharingRule{
+			Type: "recording", From: "user:carl", To: "everybody"}}},
+		"changes[0].put.site.region": {Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "s"}}},
 	} {
 		_, err := h.directory.Write(t.Context(), &klinkev1.WriteRequest{Tenant: "acme", Changes: []*klinkev1.Change{put(r)}})
 		if got, want := faultOf(t, err), (fault{codes.InvalidArgument, "INVALID", field}); got != want {

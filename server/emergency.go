@@ -32,7 +32,7 @@ func mayBeEmergency(q *policy.Question) bool {
 	if q.Resource.GetType() != dial.TypeCall || q.Action.GetName() != dial.ActionPlace {
 		return false
 	}
-	number := q.Resource.GetProperties().GetFields()[dial.AttributeDestination].GetStringValue()
+	number := policy.Dialled(q.Resource.GetProperties().GetFields()[dial.AttributeDestination])
 	return number != "" && dial.EmergencyAnywhere(number)
 }
 

@@ -100,5 +100,6 @@ func validated() []proto.Message {
 		&klinkev1.ListTenantsRequest{},
 		&klinkev1.PutModelRequest{},
 		&klinkev1.GetModelRequest{},
+		&klinkev1.InheritGroupsRequest{},
 	}
 }

@@ -40,11 +40,7 @@ func TestKilledProgramKeepsItsWord(t *testing.T) {
 			t.Fatalf("KLINKE_CRASH_ROUNDS: %v", err)
 		}
 	}
-	dir := t.TempDir()
-	k := &killed{t: t, program: filepath.Join(dir, "klinke"), data: filepath.Join(dir, "data")}
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", k.program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
+	k := &killed{t: t, program: buildProgram(t), data: filepath.Join(t.TempDir(), "data")}
 	k.start()
 	k.found()
 	for range rounds {
@@ -60,6 +56,16 @@ func TestKilledProgramKeepsItsWord(t *testing.T) {
 	}
 	k.verify()
 	t.Logf("%d kills, %d writes acknowledged, %d under way at a kill, of which %d had happened", rounds, k.acknowledged, k.open, k.happened)
+}
+
+// buildProgram builds the program as people get it.
+func buildProgram(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "klinke")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	return path
 }
 
 // killed is a program that is killed again and again, and what its clients know.

@@ -42,6 +42,9 @@ first line:
   permissions: send, read
   users: anna, bert
 
+Empty lines and lines that begin with # are passed over, and what is said twice counts once; but a role stands once in the
+file, and says both its permissions and its users, be they none.
+
 Each permission becomes an action of the type --type, so that klinke check --tenant T user:anna send 'item:*' answers what
 the file says. The tenant's model is called like the tenant. Imported again, the tenant becomes what the file says then.`,
 		Args: cobra.ExactArgs(1),

@@ -44,6 +44,9 @@ func (n *names) add(s string) bool {
 	return true
 }
 
+// roleKeys begin the lines of the form of roles.
+var roleKeys = [...]string{"role", "permissions", "users"}
+
 // listReader reads either form line by line.
 type listReader struct {
 	file               string
@@ -59,7 +62,11 @@ func readRoleList(file string, in io.Reader) (*roleList, error) {
 	var roles *roleReader
 	for lines.Scan() {
 		r.line++
-		text := strings.TrimSpace(lines.Text())
+		text := lines.Text()
+		if r.line == 1 {
+			text = strings.TrimPrefix(text, "\ufeff")
+		}
+		text = strings.TrimSpace(text)
 		if text == "" || strings.HasPrefix(text, "#") {
 			continue
 		}
@@ -84,6 +91,9 @@ func readRoleList(file string, in io.Reader) (*roleList, error) {
 	out := &roleList{file: file, users: r.users.list, permissions: r.permissions.list}
 	switch {
 	case roles != nil:
+		if err := roles.whole(); err != nil {
+			return nil, err
+		}
 		out.roles = roles.roles
 	case rows != nil:
 		out.roles = r.rolesOf(rows)
@@ -99,9 +109,14 @@ func (r *listReader) fail(format string, args ...any) error {
 
 // pair reads a user and a permission.
 func (r *listReader) pair(text string) ([]string, error) {
+	for _, key := range roleKeys {
+		if strings.HasPrefix(text, key+":") {
+			return nil, r.fail("`%s:` belongs to a list of roles, which begins with `role:`; this file does not", key)
+		}
+	}
 	words := strings.Fields(text)
 	if len(words) != 2 {
-		return nil, r.fail("a user and a permission are expected, found %d words", len(words))
+		return nil, r.fail("a user and a permission are expected, found %s", plural(len(words), "word"))
 	}
 	if err := r.user(words[0]); err != nil {
 		return nil, err
@@ -164,6 +179,18 @@ type roleReader struct {
 	roles []listedRole
 	seen  names
 	said  names // keys of the role at hand
+	began int   // the line of its name
+}
+
+// whole refuses a role that does not say both what it may and who has it: a file that was cut off would take rights away.
+func (r *roleReader) whole() error {
+	for _, key := range roleKeys[1:] {
+		if len(r.roles) > 0 && !r.said.at[key] {
+			return invalid(r.file, "line %d: the role `%s` has no `%s:`; write `%s:` and nothing behind it when there are none",
+				r.began, r.roles[len(r.roles)-1].name, key, key)
+		}
+	}
+	return nil
 }
 
 func (r *roleReader) read(text string) error {
@@ -180,7 +207,10 @@ func (r *roleReader) read(text string) error {
 		if !r.seen.add(rest) {
 			return r.fail("the role `%s` stands twice in the file", rest)
 		}
-		r.roles, r.said = append(r.roles, listedRole{name: rest}), names{}
+		if err := r.whole(); err != nil {
+			return err
+		}
+		r.roles, r.said, r.began = append(r.roles, listedRole{name: rest}), names{}, r.line
 		return nil
 	case !found || key != "permissions" && key != "users":
 		return r.fail("`role:`, `permissions:` or `users:` is expected, found `%s`", text)

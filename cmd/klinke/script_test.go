@@ -166,25 +166,40 @@ func serveStory(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.Contains(given, "--listen") && ts.Getenv("KLINKE_LISTEN") == "" {
 		args = append(args, "--listen", "127.0.0.1:0")
 	}
-	v := &served{cmd: command(ts, append([]string{"serve"}, args...)...), errors: &bytes.Buffer{}, quiet: &sync.WaitGroup{}}
-	v.cmd.Stderr = v.errors
-	stdout, err := v.cmd.StdoutPipe()
+	var address string
+	var err error
+	s.server, address, err = serving(command(ts, append([]string{"serve"}, args...)...))
 	ts.Check(err)
-	ts.Check(v.cmd.Start())
-	s.server = v
-	overdue := time.AfterFunc(patience, func() { _ = v.cmd.Process.Kill() })
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	overdue.Stop()
-	v.quiet.Go(func() { _, _ = io.Copy(io.Discard, stdout) })
-	address, found := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening grpc=")
-	if err != nil || !found {
-		_ = v.end(syscall.SIGKILL)
-		ts.Fatalf("it says %q, not where it listens: %v\n%s", line, err, v.errors)
-	}
 	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
 		address = "unix:" + ts.MkAbs(path)
 	}
 	ts.Setenv("KLINKE_SERVER", address)
+}
+
+// serving starts a server and waits until it says where it listens.
+func serving(cmd *exec.Cmd) (*served, string, error) {
+	v := &served{cmd: cmd, errors: &bytes.Buffer{}, quiet: &sync.WaitGroup{}}
+	cmd.Stderr = v.errors
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	overdue := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	overdue.Stop()
+	v.quiet.Go(func() { _, _ = io.Copy(io.Discard, stdout) })
+	address, found := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening grpc=")
+	if err == nil && !found {
+		err = errors.New("another line was expected")
+	}
+	if err != nil {
+		_ = v.end(syscall.SIGKILL)
+		return nil, "", fmt.Errorf("it says %q, not where it listens: %w\n%s", line, err, v.errors)
+	}
+	return v, address, nil
 }
 
 // end ends a server with a signal.

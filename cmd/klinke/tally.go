@@ -21,7 +21,7 @@ func newTally() tally { return tally{map[string]int{}, map[string]int{}, map[str
 // recordNames are what people call the kinds of record, in the order of an account file.
 func recordNames() []string {
 	return []string{"model in use", "settings", "sites", "emergency numbers", "departments", "groups", "roles", "role inclusions", "cells", "users", "apps",
-		"department places", "group members", "assignments", "object grants", "ceilings", "limits", "listed numbers"}
+		"department places", "group members", "assignments", "object grants", "ceilings", "limits", "sharing rules", "listed numbers"}
 }
 
 func recordName(r *klinkev1.Record) string {
@@ -61,6 +61,8 @@ func recordName(r *klinkev1.Record) string {
 		return "ceilings"
 	case *klinkev1.Record_Limit:
 		return "limits"
+	case *klinkev1.Record_SharingRule:
+		return "sharing rules"
 	case *klinkev1.Record_ListedNumber:
 		return "listed numbers"
 	}

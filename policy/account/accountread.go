@@ -16,7 +16,7 @@ type accountReader struct {
 
 func accountKeys() []string {
 	return []string{"tenant", "model", "settings", "sites", "departments", "groups", "roles", "users", "apps", "assignments",
-		"object_grants", "ceilings", "limits", "lists", "questions"}
+		"object_grants", "ceilings", "limits", "sharing", "lists", "questions"}
 }
 
 func (x *accountReader) read(n *node) {
@@ -61,6 +61,10 @@ func (x *accountReader) section(key, n *node) {
 	case "limits":
 		for _, item := range x.items(n) {
 			x.limit(item)
+		}
+	case "sharing":
+		for _, item := range x.items(n) {
+			x.sharingRule(item)
 		}
 	case "lists":
 		x.lists(n)
@@ -128,14 +132,14 @@ func (x *accountReader) settings(n *node) {
 	}
 	for _, s := range x.named(n) {
 		if s.value.shape != mapping {
-			put(s.key, s.key.text, "", x.value(s.value))
+			put(s.key, s.key.text, "", x.settingValue(s.value))
 			continue
 		}
 		for _, e := range s.value.entries {
 			if fault := badScope(e.key.text); fault != "" {
 				x.failf(e.key, "%s", fault)
 			}
-			put(e.key, s.key.text, e.key.text, x.value(e.value))
+			put(e.key, s.key.text, e.key.text, x.settingValue(e.value))
 		}
 	}
 }

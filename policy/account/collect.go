@@ -29,6 +29,7 @@ func Kinds() []klinkev1.RecordKind {
 		klinkev1.RecordKind_RECORD_KIND_OBJECT_GRANT,
 		klinkev1.RecordKind_RECORD_KIND_CEILING,
 		klinkev1.RecordKind_RECORD_KIND_LIMIT,
+		klinkev1.RecordKind_RECORD_KIND_SHARING_RULE,
 		klinkev1.RecordKind_RECORD_KIND_LISTED_NUMBER,
 	}
 }
@@ -36,7 +37,7 @@ func Kinds() []klinkev1.RecordKind {
 // collector gathers the records of one document. The same record from two places counts once.
 type collector struct {
 	reader
-	kinds [klinkev1.RecordKind_RECORD_KIND_EMERGENCY_NUMBER + 1][]placed
+	kinds [klinkev1.RecordKind_RECORD_KIND_SHARING_RULE + 1][]placed
 	seen  map[string]placed
 }
 

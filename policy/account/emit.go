@@ -153,10 +153,13 @@ func plain(s string) bool {
 	return true
 }
 
-// settingValue writes truth values without quotes.
-func settingValue(s string) word {
+// settingValue writes truth values without quotes and sets as lists.
+func settingValue(s string) any {
 	if s == "true" || s == "false" {
 		return word(s)
+	}
+	if members := strings.Split(s, ","); len(members) > 1 && !slices.Contains(members, "") {
+		return quoteAll(members)
 	}
 	return quote(s)
 }

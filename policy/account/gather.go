@@ -15,6 +15,7 @@ type gathered struct {
 	departments, groups, roles            map[string]*things
 	users, apps                           map[string]*things
 	assignments, grants, ceilings, limits [][]pair
+	sharing                               [][]pair
 	lists                                 map[string][]word
 	limit                                 *klinkev1.Limit // the last one, whose values are gathered
 	values                                []word
@@ -116,6 +117,8 @@ func (g *gathered) add(r *klinkev1.Record) {
 		g.ceilings = append(g.ceilings, []pair{{"to", quote(bare(c.GetHolder()))}, {"at_most", quote(c.GetPermission() + "@" + c.GetLevel())}})
 	case *klinkev1.Record_Limit:
 		g.limitValue(x.Limit)
+	case *klinkev1.Record_SharingRule:
+		g.sharing = append(g.sharing, sharingPairs(x.SharingRule))
 	case *klinkev1.Record_ListedNumber:
 		n := x.ListedNumber.GetNumber()
 		if x.ListedNumber.GetPrefix() {
@@ -207,7 +210,7 @@ func (g *gathered) write(o *out) {
 	for _, s := range []struct {
 		name  string
 		items [][]pair
-	}{{"assignments", g.assignments}, {"object_grants", g.grants}, {"ceilings", g.ceilings}, {"limits", g.limits}} {
+	}{{"assignments", g.assignments}, {"object_grants", g.grants}, {"ceilings", g.ceilings}, {"limits", g.limits}, {"sharing", g.sharing}} {
 		if len(s.items) > 0 {
 			o.raw(s.name + ":\n")
 		}

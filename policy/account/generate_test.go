@@ -106,6 +106,16 @@ func genRecord(t *rapid.T, kind klinkev1.RecordKind) *klinkev1.Record {
 		return &klinkev1.Record{Record: &klinkev1.Record_Ceiling{Ceiling: &klinkev1.Ceiling{Holder: holder(), Permission: genPermission(t), Level: genLevel(t)}}}
 	case klinkev1.RecordKind_RECORD_KIND_LIMIT:
 		return &klinkev1.Record{Record: &klinkev1.Record_Limit{Limit: &klinkev1.Limit{Name: name("name"), Holder: holder(), Value: text("value")}}}
+	case klinkev1.RecordKind_RECORD_KIND_SHARING_RULE:
+		level := func() klinkev1.SharingLevel { return klinkev1.SharingLevel(rapid.IntRange(1, 2).Draw(t, "level")) }
+		r := &klinkev1.SharingRule{Type: name("type"), From: holder(), To: holder(), Level: level()}
+		for range rapid.IntRange(0, 2).Draw(t, "related") {
+			if r.Related == nil {
+				r.Related = map[string]klinkev1.SharingLevel{}
+			}
+			r.Related[name("related")] = level()
+		}
+		return &klinkev1.Record{Record: &klinkev1.Record_SharingRule{SharingRule: r}}
 	case klinkev1.RecordKind_RECORD_KIND_LISTED_NUMBER:
 		return &klinkev1.Record{Record: &klinkev1.Record_ListedNumber{ListedNumber: &klinkev1.ListedNumber{List: name("list"), Number: digits(`\+?[0-9]{1,15}`), Prefix: truth("prefix")}}}
 	}

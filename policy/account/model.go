@@ -120,19 +120,14 @@ type modelReader struct {
 }
 
 func modelKeys() []string {
-	return []string{"model", "uses", "combine", "flags", "users", "settings", "every", "levels", "types", "roles", "assignments",
-		"schedules", "regions", "default_region", "number_types", "classes", "default_class"}
+	return []string{"model", "uses", "combine", "direct_first", "flags", "users", "settings", "every", "levels", "types", "roles", "assignments",
+		"schedules", "inheritance", "regions", "default_region", "number_types", "classes", "default_class"}
 }
 
 func (m *modelReader) read(name string) {
 	m.model.Name, m.model.Combine = name, klinkev1.Combine_COMBINE_HIGHEST
 	if fault := badName(name); m.tree.get("model") == nil && fault != "" {
 		m.failf(m.tree, "the file's name cannot be the model's: %s; say `model: name`", fault)
-	}
-	for _, e := range m.entries(m.tree) {
-		if e.key.text == "direct_first" || e.key.text == "inheritance" {
-			m.later(e.key) // before the sections that lean on it
-		}
 	}
 	m.declare(m.tree.get("types"))
 	for _, e := range m.entries(m.tree) {
@@ -147,6 +142,9 @@ func (m *modelReader) section(key, n *node) {
 	case "uses", "every", "levels": // joined already, or taken up by the types
 	case "combine":
 		m.combine(n)
+	case "direct_first":
+		m.model.DirectFirst = m.name(n)
+		m.declared(n, "setting", m.tree.get("settings"))
 	case "flags":
 		m.model.Flags = m.flags(n)
 	case "users":
@@ -163,6 +161,8 @@ func (m *modelReader) section(key, n *node) {
 		}
 	case "schedules":
 		m.schedules(n)
+	case "inheritance":
+		m.inheritance(n)
 	case "regions", "default_region", "number_types", "classes", "default_class":
 		m.telephony(key.text, n)
 	default:
@@ -233,8 +233,8 @@ func (m *modelReader) settings(n *node) {
 		for _, e := range m.entries(s.value) {
 			switch e.key.text {
 			case "default":
-				v := m.value(e.value)
-				d.Default = &v
+				v := m.settingValue(e.value)
+				d.Default, d.Many = &v, e.value.shape == list
 			case "values":
 				for _, item := range m.items(e.value) {
 					d.Values = append(d.Values, m.value(item))
@@ -243,7 +243,7 @@ func (m *modelReader) settings(n *node) {
 				m.unknown(e.key, "key", []string{"default", "values"})
 			}
 		}
-		if d.Default != nil && len(d.Values) > 0 && !slices.Contains(d.Values, *d.Default) {
+		if d.Default != nil && len(d.Values) > 0 && !d.Many && !slices.Contains(d.Values, *d.Default) {
 			m.failf(s.value.get("default"), "%s", unknown("value", *d.Default, d.Values))
 		}
 		m.model.Settings = append(m.model.Settings, d)

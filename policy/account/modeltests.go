@@ -7,8 +7,7 @@ import (
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
-// testKinds names the closed set of tests, and for each the options beside its argument. `shared` and `carrying` are
-// known words that this version refuses.
+// testKinds names the closed set of tests, and for each the options beside its argument.
 func testKinds() map[string][]string {
 	return map[string][]string{
 		"is": {"by"}, "absent": nil, "value": {"in"}, "within": {"limit", "strict"}, "member_of": {"carrying"},
@@ -61,16 +60,10 @@ func (m *modelReader) oneTest(n *node, scope *typeScope) *klinkev1.Test {
 	}
 	for _, e := range n.entries {
 		if e.key.text == kind {
-			if kind == "shared" {
-				m.later(e.key)
-			}
 			continue
 		}
 		if !slices.Contains(m.kinds[kind], e.key.text) {
 			m.unknown(e.key, "option of `"+kind+"`", m.kinds[kind])
-		}
-		if e.key.text == "carrying" {
-			m.later(e.key)
 		}
 	}
 	if m.err != nil {
@@ -109,7 +102,7 @@ func (m *modelReader) factTest(kind string, arg, n *node, scope *typeScope) *kli
 		t := &klinkev1.Within{Attribute: a(), Limit: m.option(n, "limit", true), Strict: m.truth(n.get("strict"))}
 		return &klinkev1.Test{Test: &klinkev1.Test_Within{Within: t}}
 	case "member_of":
-		return &klinkev1.Test{Test: &klinkev1.Test_MemberOf{MemberOf: &klinkev1.MemberOf{Attribute: a()}}}
+		return &klinkev1.Test{Test: &klinkev1.Test_MemberOf{MemberOf: &klinkev1.MemberOf{Attribute: a(), Carrying: m.option(n, "carrying", false)}}}
 	case "same_group":
 		return &klinkev1.Test{Test: &klinkev1.Test_SameGroup{SameGroup: &klinkev1.SameGroup{Attribute: a(), Limit: m.option(n, "limit", false)}}}
 	case "department_of":
@@ -124,6 +117,8 @@ func (m *modelReader) factTest(kind string, arg, n *node, scope *typeScope) *kli
 		t := &klinkev1.Holds{Attribute: a(), In: m.names(n.get("in"))}
 		m.needList(n, len(t.In))
 		return &klinkev1.Test{Test: &klinkev1.Test_Holds{Holds: t}}
+	case "shared":
+		return m.shared(arg, n, scope)
 	case "listed":
 		return &klinkev1.Test{Test: &klinkev1.Test_Listed{Listed: &klinkev1.Listed{Attribute: a(), In: m.option(n, "in", true)}}}
 	case "number_class":
@@ -160,6 +155,24 @@ func (m *modelReader) otherTest(kind string, arg, n *node, scope *typeScope) *kl
 	}
 	m.failf(n, "the test `%s` is not supported by this version", kind)
 	return nil
+}
+
+// shared reads a test whose argument is a level of sharing.
+func (m *modelReader) shared(arg, n *node, scope *typeScope) *klinkev1.Test {
+	t := &klinkev1.Shared{Level: m.sharingLevel(arg), As: m.option(n, "as", false)}
+	of := n.get("of")
+	if of == nil {
+		m.need(n, "", "of")
+		return nil
+	}
+	t.Attribute = m.attribute(of, scope, false)
+	if through := n.get("through"); through != nil {
+		t.Through = m.attribute(through, scope, false)
+	}
+	if t.As != "" && m.types[t.As] == nil {
+		m.unknown(n.get("as"), "type", m.typeNames)
+	}
+	return &klinkev1.Test{Test: &klinkev1.Test_Shared{Shared: t}}
 }
 
 func (m *modelReader) several(n *node, scope *typeScope) *klinkev1.Tests {

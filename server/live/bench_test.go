@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 	"github.com/klinke-authz/klinke/store/bolt"
@@ -27,6 +29,7 @@ func BenchmarkWrite(b *testing.B) {
 				for i := range 100 {
 					mustWrite(b, ts, "acme", puts("user%d", i))
 				}
+				took := make([]time.Duration, b.N)
 				var n atomic.Int64
 				var all sync.WaitGroup
 				b.ResetTimer()
@@ -38,14 +41,19 @@ func BenchmarkWrite(b *testing.B) {
 							if ids {
 								w.RequestID = fmt.Sprintf("request %d", i)
 							}
+							begun := time.Now()
 							if _, err := ts.Write(context.Background(), "acme", w); err != nil {
 								b.Error(err)
 								return
 							}
+							took[i-1] = time.Since(begun)
 						}
 					})
 				}
 				all.Wait()
+				slices.Sort(took)
+				b.ReportMetric(float64(took[b.N/2].Microseconds()), "median-µs")
+				b.ReportMetric(float64(took[b.N*99/100].Microseconds()), "p99-µs")
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
 			})
 		}

@@ -65,6 +65,10 @@ const (
 	RecordKind_RECORD_KIND_SITE RecordKind = 16
 	// EmergencyNumber.
 	RecordKind_RECORD_KIND_EMERGENCY_NUMBER RecordKind = 17
+	// SharingRule.
+	RecordKind_RECORD_KIND_SHARING_RULE RecordKind = 18
+	// ServiceClass.
+	RecordKind_RECORD_KIND_SERVICE_CLASS RecordKind = 19
 )
 
 // Enum value maps for RecordKind.
@@ -88,6 +92,8 @@ var (
 		15: "RECORD_KIND_LISTED_NUMBER",
 		16: "RECORD_KIND_SITE",
 		17: "RECORD_KIND_EMERGENCY_NUMBER",
+		18: "RECORD_KIND_SHARING_RULE",
+		19: "RECORD_KIND_SERVICE_CLASS",
 	}
 	RecordKind_value = map[string]int32{
 		"RECORD_KIND_UNSPECIFIED":       0,
@@ -108,6 +114,8 @@ var (
 		"RECORD_KIND_LISTED_NUMBER":     15,
 		"RECORD_KIND_SITE":              16,
 		"RECORD_KIND_EMERGENCY_NUMBER":  17,
+		"RECORD_KIND_SHARING_RULE":      18,
+		"RECORD_KIND_SERVICE_CLASS":     19,
 	}
 )
 
@@ -1109,11 +1117,157 @@ func (x *GetModelResponse) GetVersion() uint32 {
 	return 0
 }
 
+// InheritGroupsRequest describes a resource that is about to be saved.
+type InheritGroupsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// The resource as it will be saved, with the facts that the rules look at. An identifier that is not known yet can be any.
+	Resource *QuestionResource `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The occasion.
+	Event SaveEvent `protobuf:"varint,3,opt,name=event,proto3,enum=klinke.v1.SaveEvent" json:"event,omitempty"`
+	// The groups that it has already. At most 1,000.
+	Groups []string `protobuf:"bytes,4,rep,name=groups,proto3" json:"groups,omitempty"`
+	// A revision that the answer must not be older than; empty for any.
+	MinRevision   string `protobuf:"bytes,5,opt,name=min_revision,json=minRevision,proto3" json:"min_revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InheritGroupsRequest) Reset() {
+	*x = InheritGroupsRequest{}
+	mi := &file_klinke_v1_directory_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InheritGroupsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InheritGroupsRequest) ProtoMessage() {}
+
+func (x *InheritGroupsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_directory_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InheritGroupsRequest.ProtoReflect.Descriptor instead.
+func (*InheritGroupsRequest) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_directory_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *InheritGroupsRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *InheritGroupsRequest) GetResource() *QuestionResource {
+	if x != nil {
+		return x.Resource
+	}
+	return nil
+}
+
+func (x *InheritGroupsRequest) GetEvent() SaveEvent {
+	if x != nil {
+		return x.Event
+	}
+	return SaveEvent_SAVE_EVENT_UNSPECIFIED
+}
+
+func (x *InheritGroupsRequest) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *InheritGroupsRequest) GetMinRevision() string {
+	if x != nil {
+		return x.MinRevision
+	}
+	return ""
+}
+
+// InheritGroupsResponse is what to save.
+type InheritGroupsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The groups that it has then, sorted: those that it had, and those added.
+	Groups []string `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
+	// Those among them that it did not have.
+	Added []string `protobuf:"bytes,2,rep,name=added,proto3" json:"added,omitempty"`
+	// The revision that answered.
+	Revision      string `protobuf:"bytes,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InheritGroupsResponse) Reset() {
+	*x = InheritGroupsResponse{}
+	mi := &file_klinke_v1_directory_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InheritGroupsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InheritGroupsResponse) ProtoMessage() {}
+
+func (x *InheritGroupsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_directory_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InheritGroupsResponse.ProtoReflect.Descriptor instead.
+func (*InheritGroupsResponse) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_directory_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *InheritGroupsResponse) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *InheritGroupsResponse) GetAdded() []string {
+	if x != nil {
+		return x.Added
+	}
+	return nil
+}
+
+func (x *InheritGroupsResponse) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
+}
+
 var File_klinke_v1_directory_proto protoreflect.FileDescriptor
 
 const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\n" +
-	"\x19klinke/v1/directory.proto\x12\tklinke.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15klinke/v1/entry.proto\x1a\x15klinke/v1/model.proto\x1a\x16klinke/v1/record.proto\"\xa7\x02\n" +
+	"\x19klinke/v1/directory.proto\x12\tklinke.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18klinke/v1/decision.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15klinke/v1/entry.proto\x1a\x15klinke/v1/model.proto\x1a\x16klinke/v1/record.proto\"\xa7\x02\n" +
 	"\fWriteRequest\x12\"\n" +
 	"\x06tenant\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x06tenant\x12+\n" +
@@ -1183,7 +1337,19 @@ const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\x06tenant\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x06tenant\"T\n" +
 	"\x10GetModelResponse\x12&\n" +
 	"\x05model\x18\x01 \x01(\v2\x10.klinke.v1.ModelR\x05model\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\rR\aversion*\xf5\x03\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\"\x8d\x02\n" +
+	"\x14InheritGroupsRequest\x12\"\n" +
+	"\x06tenant\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\x06tenant\x12?\n" +
+	"\bresource\x18\x02 \x01(\v2\x1b.klinke.v1.QuestionResourceB\x06\xbaH\x03\xc8\x01\x01R\bresource\x126\n" +
+	"\x05event\x18\x03 \x01(\x0e2\x14.klinke.v1.SaveEventB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05event\x12,\n" +
+	"\x06groups\x18\x04 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x10\xe8\a\x18\x01\"\ar\x05 \x01(\x80\x02R\x06groups\x12*\n" +
+	"\fmin_revision\x18\x05 \x01(\tB\a\xbaH\x04r\x02(@R\vminRevision\"a\n" +
+	"\x15InheritGroupsResponse\x12\x16\n" +
+	"\x06groups\x18\x01 \x03(\tR\x06groups\x12\x14\n" +
+	"\x05added\x18\x02 \x03(\tR\x05added\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\tR\brevision*\xb2\x04\n" +
 	"\n" +
 	"RecordKind\x12\x1b\n" +
 	"\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1204,7 +1370,9 @@ const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\x13RECORD_KIND_SETTING\x10\x0e\x12\x1d\n" +
 	"\x19RECORD_KIND_LISTED_NUMBER\x10\x0f\x12\x14\n" +
 	"\x10RECORD_KIND_SITE\x10\x10\x12 \n" +
-	"\x1cRECORD_KIND_EMERGENCY_NUMBER\x10\x112\x81\x04\n" +
+	"\x1cRECORD_KIND_EMERGENCY_NUMBER\x10\x11\x12\x1c\n" +
+	"\x18RECORD_KIND_SHARING_RULE\x10\x12\x12\x1d\n" +
+	"\x19RECORD_KIND_SERVICE_CLASS\x10\x132\xd5\x04\n" +
 	"\x10DirectoryService\x12:\n" +
 	"\x05Write\x12\x17.klinke.v1.WriteRequest\x1a\x18.klinke.v1.WriteResponse\x127\n" +
 	"\x04Read\x12\x16.klinke.v1.ReadRequest\x1a\x17.klinke.v1.ReadResponse\x12O\n" +
@@ -1212,7 +1380,8 @@ const file_klinke_v1_directory_proto_rawDesc = "" +
 	"\fDeleteTenant\x12\x1e.klinke.v1.DeleteTenantRequest\x1a\x1f.klinke.v1.DeleteTenantResponse\x12L\n" +
 	"\vListTenants\x12\x1d.klinke.v1.ListTenantsRequest\x1a\x1e.klinke.v1.ListTenantsResponse\x12C\n" +
 	"\bPutModel\x12\x1a.klinke.v1.PutModelRequest\x1a\x1b.klinke.v1.PutModelResponse\x12C\n" +
-	"\bGetModel\x12\x1a.klinke.v1.GetModelRequest\x1a\x1b.klinke.v1.GetModelResponseB9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
+	"\bGetModel\x12\x1a.klinke.v1.GetModelRequest\x1a\x1b.klinke.v1.GetModelResponse\x12R\n" +
+	"\rInheritGroups\x12\x1f.klinke.v1.InheritGroupsRequest\x1a .klinke.v1.InheritGroupsResponseB9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
 
 var (
 	file_klinke_v1_directory_proto_rawDescOnce sync.Once
@@ -1227,7 +1396,7 @@ func file_klinke_v1_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_klinke_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_klinke_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_klinke_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_klinke_v1_directory_proto_goTypes = []any{
 	(RecordKind)(0),               // 0: klinke.v1.RecordKind
 	(*WriteRequest)(nil),          // 1: klinke.v1.WriteRequest
@@ -1245,41 +1414,49 @@ var file_klinke_v1_directory_proto_goTypes = []any{
 	(*PutModelResponse)(nil),      // 13: klinke.v1.PutModelResponse
 	(*GetModelRequest)(nil),       // 14: klinke.v1.GetModelRequest
 	(*GetModelResponse)(nil),      // 15: klinke.v1.GetModelResponse
-	(*Change)(nil),                // 16: klinke.v1.Change
-	(*Entry)(nil),                 // 17: klinke.v1.Entry
-	(*Record)(nil),                // 18: klinke.v1.Record
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*Model)(nil),                 // 20: klinke.v1.Model
+	(*InheritGroupsRequest)(nil),  // 16: klinke.v1.InheritGroupsRequest
+	(*InheritGroupsResponse)(nil), // 17: klinke.v1.InheritGroupsResponse
+	(*Change)(nil),                // 18: klinke.v1.Change
+	(*Entry)(nil),                 // 19: klinke.v1.Entry
+	(*Record)(nil),                // 20: klinke.v1.Record
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*Model)(nil),                 // 22: klinke.v1.Model
+	(*QuestionResource)(nil),      // 23: klinke.v1.QuestionResource
+	(SaveEvent)(0),                // 24: klinke.v1.SaveEvent
 }
 var file_klinke_v1_directory_proto_depIdxs = []int32{
-	16, // 0: klinke.v1.WriteRequest.changes:type_name -> klinke.v1.Change
-	17, // 1: klinke.v1.WriteResponse.entry:type_name -> klinke.v1.Entry
+	18, // 0: klinke.v1.WriteRequest.changes:type_name -> klinke.v1.Change
+	19, // 1: klinke.v1.WriteResponse.entry:type_name -> klinke.v1.Entry
 	0,  // 2: klinke.v1.ReadRequest.kind:type_name -> klinke.v1.RecordKind
-	18, // 3: klinke.v1.ReadResponse.records:type_name -> klinke.v1.Record
+	20, // 3: klinke.v1.ReadResponse.records:type_name -> klinke.v1.Record
 	7,  // 4: klinke.v1.CreateTenantResponse.tenant:type_name -> klinke.v1.Tenant
-	19, // 5: klinke.v1.Tenant.created:type_name -> google.protobuf.Timestamp
+	21, // 5: klinke.v1.Tenant.created:type_name -> google.protobuf.Timestamp
 	7,  // 6: klinke.v1.ListTenantsResponse.tenants:type_name -> klinke.v1.Tenant
-	20, // 7: klinke.v1.PutModelRequest.model:type_name -> klinke.v1.Model
-	20, // 8: klinke.v1.GetModelResponse.model:type_name -> klinke.v1.Model
-	1,  // 9: klinke.v1.DirectoryService.Write:input_type -> klinke.v1.WriteRequest
-	3,  // 10: klinke.v1.DirectoryService.Read:input_type -> klinke.v1.ReadRequest
-	5,  // 11: klinke.v1.DirectoryService.CreateTenant:input_type -> klinke.v1.CreateTenantRequest
-	8,  // 12: klinke.v1.DirectoryService.DeleteTenant:input_type -> klinke.v1.DeleteTenantRequest
-	10, // 13: klinke.v1.DirectoryService.ListTenants:input_type -> klinke.v1.ListTenantsRequest
-	12, // 14: klinke.v1.DirectoryService.PutModel:input_type -> klinke.v1.PutModelRequest
-	14, // 15: klinke.v1.DirectoryService.GetModel:input_type -> klinke.v1.GetModelRequest
-	2,  // 16: klinke.v1.DirectoryService.Write:output_type -> klinke.v1.WriteResponse
-	4,  // 17: klinke.v1.DirectoryService.Read:output_type -> klinke.v1.ReadResponse
-	6,  // 18: klinke.v1.DirectoryService.CreateTenant:output_type -> klinke.v1.CreateTenantResponse
-	9,  // 19: klinke.v1.DirectoryService.DeleteTenant:output_type -> klinke.v1.DeleteTenantResponse
-	11, // 20: klinke.v1.DirectoryService.ListTenants:output_type -> klinke.v1.ListTenantsResponse
-	13, // 21: klinke.v1.DirectoryService.PutModel:output_type -> klinke.v1.PutModelResponse
-	15, // 22: klinke.v1.DirectoryService.GetModel:output_type -> klinke.v1.GetModelResponse
-	16, // [16:23] is the sub-list for method output_type
-	9,  // [9:16] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	22, // 7: klinke.v1.PutModelRequest.model:type_name -> klinke.v1.Model
+	22, // 8: klinke.v1.GetModelResponse.model:type_name -> klinke.v1.Model
+	23, // 9: klinke.v1.InheritGroupsRequest.resource:type_name -> klinke.v1.QuestionResource
+	24, // 10: klinke.v1.InheritGroupsRequest.event:type_name -> klinke.v1.SaveEvent
+	1,  // 11: klinke.v1.DirectoryService.Write:input_type -> klinke.v1.WriteRequest
+	3,  // 12: klinke.v1.DirectoryService.Read:input_type -> klinke.v1.ReadRequest
+	5,  // 13: klinke.v1.DirectoryService.CreateTenant:input_type -> klinke.v1.CreateTenantRequest
+	8,  // 14: klinke.v1.DirectoryService.DeleteTenant:input_type -> klinke.v1.DeleteTenantRequest
+	10, // 15: klinke.v1.DirectoryService.ListTenants:input_type -> klinke.v1.ListTenantsRequest
+	12, // 16: klinke.v1.DirectoryService.PutModel:input_type -> klinke.v1.PutModelRequest
+	14, // 17: klinke.v1.DirectoryService.GetModel:input_type -> klinke.v1.GetModelRequest
+	16, // 18: klinke.v1.DirectoryService.InheritGroups:input_type -> klinke.v1.InheritGroupsRequest
+	2,  // 19: klinke.v1.DirectoryService.Write:output_type -> klinke.v1.WriteResponse
+	4,  // 20: klinke.v1.DirectoryService.Read:output_type -> klinke.v1.ReadResponse
+	6,  // 21: klinke.v1.DirectoryService.CreateTenant:output_type -> klinke.v1.CreateTenantResponse
+	9,  // 22: klinke.v1.DirectoryService.DeleteTenant:output_type -> klinke.v1.DeleteTenantResponse
+	11, // 23: klinke.v1.DirectoryService.ListTenants:output_type -> klinke.v1.ListTenantsResponse
+	13, // 24: klinke.v1.DirectoryService.PutModel:output_type -> klinke.v1.PutModelResponse
+	15, // 25: klinke.v1.DirectoryService.GetModel:output_type -> klinke.v1.GetModelResponse
+	17, // 26: klinke.v1.DirectoryService.InheritGroups:output_type -> klinke.v1.InheritGroupsResponse
+	19, // [19:27] is the sub-list for method output_type
+	11, // [11:19] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_klinke_v1_directory_proto_init() }
@@ -1287,6 +1464,7 @@ func file_klinke_v1_directory_proto_init() {
 	if File_klinke_v1_directory_proto != nil {
 		return
 	}
+	file_klinke_v1_decision_proto_init()
 	file_klinke_v1_entry_proto_init()
 	file_klinke_v1_model_proto_init()
 	file_klinke_v1_record_proto_init()
@@ -1296,7 +1474,7 @@ func file_klinke_v1_directory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_klinke_v1_directory_proto_rawDesc), len(file_klinke_v1_directory_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

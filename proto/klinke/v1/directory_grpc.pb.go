@@ -21,13 +21,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DirectoryService_Write_FullMethodName        = "/klinke.v1.DirectoryService/Write"
-	DirectoryService_Read_FullMethodName         = "/klinke.v1.DirectoryService/Read"
-	DirectoryService_CreateTenant_FullMethodName = "/klinke.v1.DirectoryService/CreateTenant"
-	DirectoryService_DeleteTenant_FullMethodName = "/klinke.v1.DirectoryService/DeleteTenant"
-	DirectoryService_ListTenants_FullMethodName  = "/klinke.v1.DirectoryService/ListTenants"
-	DirectoryService_PutModel_FullMethodName     = "/klinke.v1.DirectoryService/PutModel"
-	DirectoryService_GetModel_FullMethodName     = "/klinke.v1.DirectoryService/GetModel"
+	DirectoryService_Write_FullMethodName         = "/klinke.v1.DirectoryService/Write"
+	DirectoryService_Read_FullMethodName          = "/klinke.v1.DirectoryService/Read"
+	DirectoryService_CreateTenant_FullMethodName  = "/klinke.v1.DirectoryService/CreateTenant"
+	DirectoryService_DeleteTenant_FullMethodName  = "/klinke.v1.DirectoryService/DeleteTenant"
+	DirectoryService_ListTenants_FullMethodName   = "/klinke.v1.DirectoryService/ListTenants"
+	DirectoryService_PutModel_FullMethodName      = "/klinke.v1.DirectoryService/PutModel"
+	DirectoryService_GetModel_FullMethodName      = "/klinke.v1.DirectoryService/GetModel"
+	DirectoryService_InheritGroups_FullMethodName = "/klinke.v1.DirectoryService/InheritGroups"
 )
 
 // DirectoryServiceClient is the client API for DirectoryService service.
@@ -50,6 +51,8 @@ type DirectoryServiceClient interface {
 	PutModel(ctx context.Context, in *PutModelRequest, opts ...grpc.CallOption) (*PutModelResponse, error)
 	// GetModel returns one version of a model.
 	GetModel(ctx context.Context, in *GetModelRequest, opts ...grpc.CallOption) (*GetModelResponse, error)
+	// InheritGroups says which groups a resource has after it is saved, by the tenant's rules of inheritance. It writes nothing.
+	InheritGroups(ctx context.Context, in *InheritGroupsRequest, opts ...grpc.CallOption) (*InheritGroupsResponse, error)
 }
 
 type directoryServiceClient struct {
@@ -130,6 +133,16 @@ func (c *directoryServiceClient) GetModel(ctx context.Context, in *GetModelReque
 	return out, nil
 }
 
+func (c *directoryServiceClient) InheritGroups(ctx context.Context, in *InheritGroupsRequest, opts ...grpc.CallOption) (*InheritGroupsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InheritGroupsResponse)
+	err := c.cc.Invoke(ctx, DirectoryService_InheritGroups_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DirectoryServiceServer is the server API for DirectoryService service.
 // All implementations must embed UnimplementedDirectoryServiceServer
 // for forward compatibility.
@@ -150,6 +163,8 @@ type DirectoryServiceServer interface {
 	PutModel(context.Context, *PutModelRequest) (*PutModelResponse, error)
 	// GetModel returns one version of a model.
 	GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error)
+	// InheritGroups says which groups a resource has after it is saved, by the tenant's rules of inheritance. It writes nothing.
+	InheritGroups(context.Context, *InheritGroupsRequest) (*InheritGroupsResponse, error)
 	mustEmbedUnimplementedDirectoryServiceServer()
 }
 
@@ -180,6 +195,9 @@ func (UnimplementedDirectoryServiceServer) PutModel(context.Context, *PutModelRe
 }
 func (UnimplementedDirectoryServiceServer) GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetModel not implemented")
+}
+func (UnimplementedDirectoryServiceServer) InheritGroups(context.Context, *InheritGroupsRequest) (*InheritGroupsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method InheritGroups not implemented")
 }
 func (UnimplementedDirectoryServiceServer) mustEmbedUnimplementedDirectoryServiceServer() {}
 func (UnimplementedDirectoryServiceServer) testEmbeddedByValue()                          {}
@@ -328,6 +346,24 @@ func _DirectoryService_GetModel_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DirectoryService_InheritGroups_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InheritGroupsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).InheritGroups(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_InheritGroups_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).InheritGroups(ctx, req.(*InheritGroupsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DirectoryService_ServiceDesc is the grpc.ServiceDesc for DirectoryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -362,6 +398,10 @@ var DirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetModel",
 			Handler:    _DirectoryService_GetModel_Handler,
+		},
+		{
+			MethodName: "InheritGroups",
+			Handler:    _DirectoryService_InheritGroups_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -42,6 +42,8 @@ const (
 	ReadKind_READ_KIND_OBJECTS ReadKind = 4
 	// The model and its version.
 	ReadKind_READ_KIND_MODEL ReadKind = 5
+	// Sharing rules.
+	ReadKind_READ_KIND_SHARING ReadKind = 6
 )
 
 // Enum value maps for ReadKind.
@@ -53,6 +55,7 @@ var (
 		3: "READ_KIND_SETTINGS",
 		4: "READ_KIND_OBJECTS",
 		5: "READ_KIND_MODEL",
+		6: "READ_KIND_SHARING",
 	}
 	ReadKind_value = map[string]int32{
 		"READ_KIND_UNSPECIFIED": 0,
@@ -61,6 +64,7 @@ var (
 		"READ_KIND_SETTINGS":    3,
 		"READ_KIND_OBJECTS":     4,
 		"READ_KIND_MODEL":       5,
+		"READ_KIND_SHARING":     6,
 	}
 )
 
@@ -436,7 +440,7 @@ type Effect struct {
 	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
 	// How many subjects moved, exactly.
 	Count uint64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
-	// Who, when no more than 1,000 did; else empty.
+	// Who, when no more than 1,000 did, and as long as all effects of the entry name no more than 1 MiB; else empty.
 	Subjects []string `protobuf:"bytes,5,rep,name=subjects,proto3" json:"subjects,omitempty"`
 	// True when the new or the old level also depends on a condition, a schedule or a time.
 	Conditional   bool `protobuf:"varint,6,opt,name=conditional,proto3" json:"conditional,omitempty"`
@@ -553,14 +557,15 @@ const file_klinke_v1_entry_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x01(\tR\x02to\x12\x14\n" +
 	"\x05count\x18\x04 \x01(\x04R\x05count\x12\x1a\n" +
 	"\bsubjects\x18\x05 \x03(\tR\bsubjects\x12 \n" +
-	"\vconditional\x18\x06 \x01(\bR\vconditional*\x93\x01\n" +
+	"\vconditional\x18\x06 \x01(\bR\vconditional*\xaa\x01\n" +
 	"\bReadKind\x12\x19\n" +
 	"\x15READ_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10READ_KIND_PEOPLE\x10\x01\x12\x12\n" +
 	"\x0eREAD_KIND_LIST\x10\x02\x12\x16\n" +
 	"\x12READ_KIND_SETTINGS\x10\x03\x12\x15\n" +
 	"\x11READ_KIND_OBJECTS\x10\x04\x12\x13\n" +
-	"\x0fREAD_KIND_MODEL\x10\x05B9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
+	"\x0fREAD_KIND_MODEL\x10\x05\x12\x15\n" +
+	"\x11READ_KIND_SHARING\x10\x06B9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
 
 var (
 	file_klinke_v1_entry_proto_rawDescOnce sync.Once

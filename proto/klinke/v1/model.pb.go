@@ -168,92 +168,56 @@ func (AttributeKind) EnumDescriptor() ([]byte, []int) {
 	return file_klinke_v1_model_proto_rawDescGZIP(), []int{1}
 }
 
-// NumberType is the kind of a telephone number that classes of service tell apart.
-type NumberType int32
+// SaveEvent is an occasion on which a resource is saved.
+type SaveEvent int32
 
 const (
-	// Unknown: no class of service admits it.
-	NumberType_NUMBER_TYPE_UNSPECIFIED NumberType = 0
-	// A configured extension.
-	NumberType_NUMBER_TYPE_INTERNAL NumberType = 1
-	// A number of the site's own country that is none of the following.
-	NumberType_NUMBER_TYPE_NATIONAL NumberType = 2
-	// A mobile number of the site's own country.
-	NumberType_NUMBER_TYPE_MOBILE NumberType = 3
-	// Free for the caller.
-	NumberType_NUMBER_TYPE_FREEPHONE NumberType = 4
-	// Cost shared by caller and called.
-	NumberType_NUMBER_TYPE_SHARED_COST NumberType = 5
-	// A surcharge to the caller.
-	NumberType_NUMBER_TYPE_PREMIUM NumberType = 6
-	// Televoting and the like.
-	NumberType_NUMBER_TYPE_MASS_TRAFFIC NumberType = 7
-	// Directory enquiries.
-	NumberType_NUMBER_TYPE_DIRECTORY NumberType = 8
-	// A number of another country.
-	NumberType_NUMBER_TYPE_INTERNATIONAL NumberType = 9
-	// A satellite network.
-	NumberType_NUMBER_TYPE_SATELLITE NumberType = 10
-	// A surcharge number of another country or of none.
-	NumberType_NUMBER_TYPE_INTERNATIONAL_PREMIUM NumberType = 11
+	// Never valid.
+	SaveEvent_SAVE_EVENT_UNSPECIFIED SaveEvent = 0
+	// It is new.
+	SaveEvent_SAVE_EVENT_CREATE SaveEvent = 1
+	// It was there before.
+	SaveEvent_SAVE_EVENT_UPDATE SaveEvent = 2
 )
 
-// Enum value maps for NumberType.
+// Enum value maps for SaveEvent.
 var (
-	NumberType_name = map[int32]string{
-		0:  "NUMBER_TYPE_UNSPECIFIED",
-		1:  "NUMBER_TYPE_INTERNAL",
-		2:  "NUMBER_TYPE_NATIONAL",
-		3:  "NUMBER_TYPE_MOBILE",
-		4:  "NUMBER_TYPE_FREEPHONE",
-		5:  "NUMBER_TYPE_SHARED_COST",
-		6:  "NUMBER_TYPE_PREMIUM",
-		7:  "NUMBER_TYPE_MASS_TRAFFIC",
-		8:  "NUMBER_TYPE_DIRECTORY",
-		9:  "NUMBER_TYPE_INTERNATIONAL",
-		10: "NUMBER_TYPE_SATELLITE",
-		11: "NUMBER_TYPE_INTERNATIONAL_PREMIUM",
+	SaveEvent_name = map[int32]string{
+		0: "SAVE_EVENT_UNSPECIFIED",
+		1: "SAVE_EVENT_CREATE",
+		2: "SAVE_EVENT_UPDATE",
 	}
-	NumberType_value = map[string]int32{
-		"NUMBER_TYPE_UNSPECIFIED":           0,
-		"NUMBER_TYPE_INTERNAL":              1,
-		"NUMBER_TYPE_NATIONAL":              2,
-		"NUMBER_TYPE_MOBILE":                3,
-		"NUMBER_TYPE_FREEPHONE":             4,
-		"NUMBER_TYPE_SHARED_COST":           5,
-		"NUMBER_TYPE_PREMIUM":               6,
-		"NUMBER_TYPE_MASS_TRAFFIC":          7,
-		"NUMBER_TYPE_DIRECTORY":             8,
-		"NUMBER_TYPE_INTERNATIONAL":         9,
-		"NUMBER_TYPE_SATELLITE":             10,
-		"NUMBER_TYPE_INTERNATIONAL_PREMIUM": 11,
+	SaveEvent_value = map[string]int32{
+		"SAVE_EVENT_UNSPECIFIED": 0,
+		"SAVE_EVENT_CREATE":      1,
+		"SAVE_EVENT_UPDATE":      2,
 	}
 )
 
-func (x NumberType) Enum() *NumberType {
-	p := new(NumberType)
+func (x SaveEvent) Enum() *SaveEvent {
+	p := new(SaveEvent)
 	*p = x
 	return p
 }
 
-func (x NumberType) String() string {
+func (x SaveEvent) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (NumberType) Descriptor() protoreflect.EnumDescriptor {
+func (SaveEvent) Descriptor() protoreflect.EnumDescriptor {
 	return file_klinke_v1_model_proto_enumTypes[2].Descriptor()
 }
 
-func (NumberType) Type() protoreflect.EnumType {
+func (SaveEvent) Type() protoreflect.EnumType {
 	return &file_klinke_v1_model_proto_enumTypes[2]
 }
 
-func (x NumberType) Number() protoreflect.EnumNumber {
+func (x SaveEvent) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use NumberType.Descriptor instead.
-func (NumberType) EnumDescriptor() ([]byte, []int) {
+// Deprecated: Use SaveEvent.Descriptor instead.
+func (SaveEvent) EnumDescriptor() ([]byte, []int) {
 	return file_klinke_v1_model_proto_rawDescGZIP(), []int{2}
 }
 
@@ -290,8 +254,14 @@ type Model struct {
 	Classes []*ServiceClass `protobuf:"bytes,14,rep,name=classes,proto3" json:"classes,omitempty"`
 	// Which class of service holds for a purpose (`dialling`, `forwarding`) when none is configured.
 	DefaultClasses map[string]string `protobuf:"bytes,15,rep,name=default_classes,json=defaultClasses,proto3" json:"default_classes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The tenant setting, true or false, that says whether a role given to a user himself silences those that he is given
+	// through groups. Empty: it never does.
+	DirectFirst string `protobuf:"bytes,16,opt,name=direct_first,json=directFirst,proto3" json:"direct_first,omitempty"`
+	// Which groups a resource gets when it is saved. The tenant setting `inheritance`, a set of these names, says which rules
+	// are on.
+	Inheritance   []*InheritanceRule `protobuf:"bytes,17,rep,name=inheritance,proto3" json:"inheritance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Model) Reset() {
@@ -429,6 +399,20 @@ func (x *Model) GetDefaultClasses() map[string]string {
 	return nil
 }
 
+func (x *Model) GetDirectFirst() string {
+	if x != nil {
+		return x.DirectFirst
+	}
+	return ""
+}
+
+func (x *Model) GetInheritance() []*InheritanceRule {
+	if x != nil {
+		return x.Inheritance
+	}
+	return nil
+}
+
 // Attribute declares one fact of a resource type, or one thing that the directory keeps of a subject.
 type Attribute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -510,7 +494,9 @@ type SettingDeclaration struct {
 	// The value of a tenant that set none, as text; absent when it must be set before it is asked for.
 	Default *string `protobuf:"bytes,2,opt,name=default,proto3,oneof" json:"default,omitempty"`
 	// The legal values, low to high; empty for any text, and `true` and `false` where the default is one of these.
-	Values        []string `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
+	Values []string `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
+	// True when a value is a set of the legal values: these, joined by commas, each at most once; empty for none.
+	Many          bool `protobuf:"varint,4,opt,name=many,proto3" json:"many,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -566,6 +552,119 @@ func (x *SettingDeclaration) GetValues() []string {
 	return nil
 }
 
+func (x *SettingDeclaration) GetMany() bool {
+	if x != nil {
+		return x.Many
+	}
+	return false
+}
+
+// InheritanceRule gives groups to a resource of every type that has its attribute, when the resource is saved. What comes of
+// it is the caller's to write down; no check computes it.
+type InheritanceRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// When it applies.
+	On []SaveEvent `protobuf:"varint,2,rep,packed,name=on,proto3,enum=klinke.v1.SaveEvent" json:"on,omitempty"`
+	// Where the groups come from.
+	//
+	// Types that are valid to be assigned to Source:
+	//
+	//	*InheritanceRule_GroupsOf
+	//	*InheritanceRule_Copy
+	Source        isInheritanceRule_Source `protobuf_oneof:"source"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InheritanceRule) Reset() {
+	*x = InheritanceRule{}
+	mi := &file_klinke_v1_model_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InheritanceRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InheritanceRule) ProtoMessage() {}
+
+func (x *InheritanceRule) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_model_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InheritanceRule.ProtoReflect.Descriptor instead.
+func (*InheritanceRule) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *InheritanceRule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *InheritanceRule) GetOn() []SaveEvent {
+	if x != nil {
+		return x.On
+	}
+	return nil
+}
+
+func (x *InheritanceRule) GetSource() isInheritanceRule_Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *InheritanceRule) GetGroupsOf() string {
+	if x != nil {
+		if x, ok := x.Source.(*InheritanceRule_GroupsOf); ok {
+			return x.GroupsOf
+		}
+	}
+	return ""
+}
+
+func (x *InheritanceRule) GetCopy() string {
+	if x != nil {
+		if x, ok := x.Source.(*InheritanceRule_Copy); ok {
+			return x.Copy
+		}
+	}
+	return ""
+}
+
+type isInheritanceRule_Source interface {
+	isInheritanceRule_Source()
+}
+
+type InheritanceRule_GroupsOf struct {
+	// The groups of the user whom this attribute, of kind user or principal, names; of a group, that group.
+	GroupsOf string `protobuf:"bytes,3,opt,name=groups_of,json=groupsOf,proto3,oneof"`
+}
+
+type InheritanceRule_Copy struct {
+	// The groups that this attribute, of kind groups, lists.
+	Copy string `protobuf:"bytes,4,opt,name=copy,proto3,oneof"`
+}
+
+func (*InheritanceRule_GroupsOf) isInheritanceRule_Source() {}
+
+func (*InheritanceRule_Copy) isInheritanceRule_Source() {}
+
 // ResourceType declares a kind of resource.
 type ResourceType struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -585,7 +684,7 @@ type ResourceType struct {
 
 func (x *ResourceType) Reset() {
 	*x = ResourceType{}
-	mi := &file_klinke_v1_model_proto_msgTypes[3]
+	mi := &file_klinke_v1_model_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +696,7 @@ func (x *ResourceType) String() string {
 func (*ResourceType) ProtoMessage() {}
 
 func (x *ResourceType) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[3]
+	mi := &file_klinke_v1_model_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +709,7 @@ func (x *ResourceType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceType.ProtoReflect.Descriptor instead.
 func (*ResourceType) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{3}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ResourceType) GetName() string {
@@ -661,7 +760,7 @@ type Relation struct {
 
 func (x *Relation) Reset() {
 	*x = Relation{}
-	mi := &file_klinke_v1_model_proto_msgTypes[4]
+	mi := &file_klinke_v1_model_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +772,7 @@ func (x *Relation) String() string {
 func (*Relation) ProtoMessage() {}
 
 func (x *Relation) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[4]
+	mi := &file_klinke_v1_model_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +785,7 @@ func (x *Relation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Relation.ProtoReflect.Descriptor instead.
 func (*Relation) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{4}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Relation) GetName() string {
@@ -717,7 +816,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_klinke_v1_model_proto_msgTypes[5]
+	mi := &file_klinke_v1_model_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +828,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[5]
+	mi := &file_klinke_v1_model_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +841,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{5}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Action) GetName() string {
@@ -772,7 +871,7 @@ type Fields struct {
 
 func (x *Fields) Reset() {
 	*x = Fields{}
-	mi := &file_klinke_v1_model_proto_msgTypes[6]
+	mi := &file_klinke_v1_model_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +883,7 @@ func (x *Fields) String() string {
 func (*Fields) ProtoMessage() {}
 
 func (x *Fields) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[6]
+	mi := &file_klinke_v1_model_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +896,7 @@ func (x *Fields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fields.ProtoReflect.Descriptor instead.
 func (*Fields) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{6}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Fields) GetRead() *Rule {
@@ -835,7 +934,7 @@ type Rule struct {
 
 func (x *Rule) Reset() {
 	*x = Rule{}
-	mi := &file_klinke_v1_model_proto_msgTypes[7]
+	mi := &file_klinke_v1_model_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +946,7 @@ func (x *Rule) String() string {
 func (*Rule) ProtoMessage() {}
 
 func (x *Rule) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[7]
+	mi := &file_klinke_v1_model_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +959,7 @@ func (x *Rule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rule.ProtoReflect.Descriptor instead.
 func (*Rule) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{7}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Rule) GetEmergency() []*Emergency {
@@ -918,7 +1017,7 @@ type Emergency struct {
 
 func (x *Emergency) Reset() {
 	*x = Emergency{}
-	mi := &file_klinke_v1_model_proto_msgTypes[8]
+	mi := &file_klinke_v1_model_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1029,7 @@ func (x *Emergency) String() string {
 func (*Emergency) ProtoMessage() {}
 
 func (x *Emergency) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[8]
+	mi := &file_klinke_v1_model_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1042,7 @@ func (x *Emergency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Emergency.ProtoReflect.Descriptor instead.
 func (*Emergency) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{8}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Emergency) GetAttribute() string {
@@ -975,7 +1074,7 @@ type Scale struct {
 
 func (x *Scale) Reset() {
 	*x = Scale{}
-	mi := &file_klinke_v1_model_proto_msgTypes[9]
+	mi := &file_klinke_v1_model_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1086,7 @@ func (x *Scale) String() string {
 func (*Scale) ProtoMessage() {}
 
 func (x *Scale) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[9]
+	mi := &file_klinke_v1_model_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1099,7 @@ func (x *Scale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scale.ProtoReflect.Descriptor instead.
 func (*Scale) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{9}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Scale) GetName() string {
@@ -1039,7 +1138,7 @@ type Level struct {
 
 func (x *Level) Reset() {
 	*x = Level{}
-	mi := &file_klinke_v1_model_proto_msgTypes[10]
+	mi := &file_klinke_v1_model_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1150,7 @@ func (x *Level) String() string {
 func (*Level) ProtoMessage() {}
 
 func (x *Level) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[10]
+	mi := &file_klinke_v1_model_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1163,7 @@ func (x *Level) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Level.ProtoReflect.Descriptor instead.
 func (*Level) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{10}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Level) GetName() string {
@@ -1103,7 +1202,7 @@ type Obligation struct {
 
 func (x *Obligation) Reset() {
 	*x = Obligation{}
-	mi := &file_klinke_v1_model_proto_msgTypes[11]
+	mi := &file_klinke_v1_model_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1214,7 @@ func (x *Obligation) String() string {
 func (*Obligation) ProtoMessage() {}
 
 func (x *Obligation) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[11]
+	mi := &file_klinke_v1_model_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1227,7 @@ func (x *Obligation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Obligation.ProtoReflect.Descriptor instead.
 func (*Obligation) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{11}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Obligation) GetId() string {
@@ -1180,6 +1279,7 @@ type Test struct {
 	//	*Test_When
 	//	*Test_Any
 	//	*Test_All
+	//	*Test_Shared
 	Test          isTest_Test `protobuf_oneof:"test"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1187,7 +1287,7 @@ type Test struct {
 
 func (x *Test) Reset() {
 	*x = Test{}
-	mi := &file_klinke_v1_model_proto_msgTypes[12]
+	mi := &file_klinke_v1_model_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1299,7 @@ func (x *Test) String() string {
 func (*Test) ProtoMessage() {}
 
 func (x *Test) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[12]
+	mi := &file_klinke_v1_model_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1312,7 @@ func (x *Test) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Test.ProtoReflect.Descriptor instead.
 func (*Test) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{12}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Test) GetTest() isTest_Test {
@@ -1411,6 +1511,15 @@ func (x *Test) GetAll() *Tests {
 	return nil
 }
 
+func (x *Test) GetShared() *Shared {
+	if x != nil {
+		if x, ok := x.Test.(*Test_Shared); ok {
+			return x.Shared
+		}
+	}
+	return nil
+}
+
 type isTest_Test interface {
 	isTest_Test()
 }
@@ -1520,6 +1629,11 @@ type Test_All struct {
 	All *Tests `protobuf:"bytes,21,opt,name=all,proto3,oneof"`
 }
 
+type Test_Shared struct {
+	// A sharing rule gives the subject what belongs to the principal that the fact names.
+	Shared *Shared `protobuf:"bytes,22,opt,name=shared,proto3,oneof"`
+}
+
 func (*Test_Relation) isTest_Test() {}
 
 func (*Test_Is) isTest_Test() {}
@@ -1562,6 +1676,8 @@ func (*Test_Any) isTest_Test() {}
 
 func (*Test_All) isTest_Test() {}
 
+func (*Test_Shared) isTest_Test() {}
+
 // Tests is a list of tests.
 type Tests struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1573,7 +1689,7 @@ type Tests struct {
 
 func (x *Tests) Reset() {
 	*x = Tests{}
-	mi := &file_klinke_v1_model_proto_msgTypes[13]
+	mi := &file_klinke_v1_model_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1701,7 @@ func (x *Tests) String() string {
 func (*Tests) ProtoMessage() {}
 
 func (x *Tests) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[13]
+	mi := &file_klinke_v1_model_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1714,7 @@ func (x *Tests) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tests.ProtoReflect.Descriptor instead.
 func (*Tests) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{13}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Tests) GetTests() []*Test {
@@ -1621,7 +1737,7 @@ type Is struct {
 
 func (x *Is) Reset() {
 	*x = Is{}
-	mi := &file_klinke_v1_model_proto_msgTypes[14]
+	mi := &file_klinke_v1_model_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1749,7 @@ func (x *Is) String() string {
 func (*Is) ProtoMessage() {}
 
 func (x *Is) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[14]
+	mi := &file_klinke_v1_model_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1762,7 @@ func (x *Is) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Is.ProtoReflect.Descriptor instead.
 func (*Is) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{14}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Is) GetAttribute() string {
@@ -1674,7 +1790,7 @@ type Absent struct {
 
 func (x *Absent) Reset() {
 	*x = Absent{}
-	mi := &file_klinke_v1_model_proto_msgTypes[15]
+	mi := &file_klinke_v1_model_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1802,7 @@ func (x *Absent) String() string {
 func (*Absent) ProtoMessage() {}
 
 func (x *Absent) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[15]
+	mi := &file_klinke_v1_model_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1815,7 @@ func (x *Absent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Absent.ProtoReflect.Descriptor instead.
 func (*Absent) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{15}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Absent) GetAttribute() string {
@@ -1722,7 +1838,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_klinke_v1_model_proto_msgTypes[16]
+	mi := &file_klinke_v1_model_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1850,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[16]
+	mi := &file_klinke_v1_model_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1863,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{16}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Value) GetAttribute() string {
@@ -1780,7 +1896,7 @@ type Scalar struct {
 
 func (x *Scalar) Reset() {
 	*x = Scalar{}
-	mi := &file_klinke_v1_model_proto_msgTypes[17]
+	mi := &file_klinke_v1_model_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +1908,7 @@ func (x *Scalar) String() string {
 func (*Scalar) ProtoMessage() {}
 
 func (x *Scalar) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[17]
+	mi := &file_klinke_v1_model_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +1921,7 @@ func (x *Scalar) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scalar.ProtoReflect.Descriptor instead.
 func (*Scalar) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{17}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Scalar) GetValue() isScalar_Value {
@@ -1866,7 +1982,7 @@ type Within struct {
 
 func (x *Within) Reset() {
 	*x = Within{}
-	mi := &file_klinke_v1_model_proto_msgTypes[18]
+	mi := &file_klinke_v1_model_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1878,7 +1994,7 @@ func (x *Within) String() string {
 func (*Within) ProtoMessage() {}
 
 func (x *Within) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[18]
+	mi := &file_klinke_v1_model_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1891,7 +2007,7 @@ func (x *Within) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Within.ProtoReflect.Descriptor instead.
 func (*Within) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{18}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Within) GetAttribute() string {
@@ -1919,14 +2035,17 @@ func (x *Within) GetStrict() bool {
 type MemberOf struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The attribute, of kind groups.
-	Attribute     string `protobuf:"bytes,1,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	Attribute string `protobuf:"bytes,1,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	// Only groups count to which a role is assigned that says, with what it includes, exactly this level of the permission that
+	// is asked about. Empty: all groups count.
+	Carrying      string `protobuf:"bytes,2,opt,name=carrying,proto3" json:"carrying,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberOf) Reset() {
 	*x = MemberOf{}
-	mi := &file_klinke_v1_model_proto_msgTypes[19]
+	mi := &file_klinke_v1_model_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2057,7 @@ func (x *MemberOf) String() string {
 func (*MemberOf) ProtoMessage() {}
 
 func (x *MemberOf) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[19]
+	mi := &file_klinke_v1_model_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,12 +2070,93 @@ func (x *MemberOf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOf.ProtoReflect.Descriptor instead.
 func (*MemberOf) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{19}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *MemberOf) GetAttribute() string {
 	if x != nil {
 		return x.Attribute
+	}
+	return ""
+}
+
+func (x *MemberOf) GetCarrying() string {
+	if x != nil {
+		return x.Carrying
+	}
+	return ""
+}
+
+// Shared: a sharing rule of the type reaches the subject and covers the owner; or one of the parent's type does that, with
+// the parent's owner, and says how far it goes for resources of this type.
+type Shared struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far the rule must go.
+	Level SharingLevel `protobuf:"varint,1,opt,name=level,proto3,enum=klinke.v1.SharingLevel" json:"level,omitempty"`
+	// The attribute, of kind principal or user, that names the owner.
+	Attribute string `protobuf:"bytes,2,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	// The attribute, of kind record, that holds the parent; its owner is its fact of the same name. Empty: parents do not count.
+	Through string `protobuf:"bytes,3,opt,name=through,proto3" json:"through,omitempty"`
+	// The type whose rules count in place of the resource's own. Empty for its own.
+	As            string `protobuf:"bytes,4,opt,name=as,proto3" json:"as,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shared) Reset() {
+	*x = Shared{}
+	mi := &file_klinke_v1_model_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shared) ProtoMessage() {}
+
+func (x *Shared) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_model_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shared.ProtoReflect.Descriptor instead.
+func (*Shared) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Shared) GetLevel() SharingLevel {
+	if x != nil {
+		return x.Level
+	}
+	return SharingLevel_SHARING_LEVEL_UNSPECIFIED
+}
+
+func (x *Shared) GetAttribute() string {
+	if x != nil {
+		return x.Attribute
+	}
+	return ""
+}
+
+func (x *Shared) GetThrough() string {
+	if x != nil {
+		return x.Through
+	}
+	return ""
+}
+
+func (x *Shared) GetAs() string {
+	if x != nil {
+		return x.As
 	}
 	return ""
 }
@@ -1974,7 +2174,7 @@ type SameGroup struct {
 
 func (x *SameGroup) Reset() {
 	*x = SameGroup{}
-	mi := &file_klinke_v1_model_proto_msgTypes[20]
+	mi := &file_klinke_v1_model_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2186,7 @@ func (x *SameGroup) String() string {
 func (*SameGroup) ProtoMessage() {}
 
 func (x *SameGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[20]
+	mi := &file_klinke_v1_model_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2199,7 @@ func (x *SameGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SameGroup.ProtoReflect.Descriptor instead.
 func (*SameGroup) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{20}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SameGroup) GetAttribute() string {
@@ -2027,7 +2227,7 @@ type DepartmentOf struct {
 
 func (x *DepartmentOf) Reset() {
 	*x = DepartmentOf{}
-	mi := &file_klinke_v1_model_proto_msgTypes[21]
+	mi := &file_klinke_v1_model_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2239,7 @@ func (x *DepartmentOf) String() string {
 func (*DepartmentOf) ProtoMessage() {}
 
 func (x *DepartmentOf) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[21]
+	mi := &file_klinke_v1_model_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2252,7 @@ func (x *DepartmentOf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DepartmentOf.ProtoReflect.Descriptor instead.
 func (*DepartmentOf) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{21}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DepartmentOf) GetAttribute() string {
@@ -2073,7 +2273,7 @@ type Above struct {
 
 func (x *Above) Reset() {
 	*x = Above{}
-	mi := &file_klinke_v1_model_proto_msgTypes[22]
+	mi := &file_klinke_v1_model_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2285,7 @@ func (x *Above) String() string {
 func (*Above) ProtoMessage() {}
 
 func (x *Above) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[22]
+	mi := &file_klinke_v1_model_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2298,7 @@ func (x *Above) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Above.ProtoReflect.Descriptor instead.
 func (*Above) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{22}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Above) GetAttribute() string {
@@ -2119,7 +2319,7 @@ type Below struct {
 
 func (x *Below) Reset() {
 	*x = Below{}
-	mi := &file_klinke_v1_model_proto_msgTypes[23]
+	mi := &file_klinke_v1_model_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2331,7 @@ func (x *Below) String() string {
 func (*Below) ProtoMessage() {}
 
 func (x *Below) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[23]
+	mi := &file_klinke_v1_model_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2344,7 @@ func (x *Below) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Below.ProtoReflect.Descriptor instead.
 func (*Below) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{23}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Below) GetAttribute() string {
@@ -2165,7 +2365,7 @@ type SameRole struct {
 
 func (x *SameRole) Reset() {
 	*x = SameRole{}
-	mi := &file_klinke_v1_model_proto_msgTypes[24]
+	mi := &file_klinke_v1_model_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2377,7 @@ func (x *SameRole) String() string {
 func (*SameRole) ProtoMessage() {}
 
 func (x *SameRole) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[24]
+	mi := &file_klinke_v1_model_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2390,7 @@ func (x *SameRole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SameRole.ProtoReflect.Descriptor instead.
 func (*SameRole) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{24}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SameRole) GetAttribute() string {
@@ -2213,7 +2413,7 @@ type Holds struct {
 
 func (x *Holds) Reset() {
 	*x = Holds{}
-	mi := &file_klinke_v1_model_proto_msgTypes[25]
+	mi := &file_klinke_v1_model_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2225,7 +2425,7 @@ func (x *Holds) String() string {
 func (*Holds) ProtoMessage() {}
 
 func (x *Holds) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[25]
+	mi := &file_klinke_v1_model_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2238,7 +2438,7 @@ func (x *Holds) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holds.ProtoReflect.Descriptor instead.
 func (*Holds) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{25}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Holds) GetAttribute() string {
@@ -2268,7 +2468,7 @@ type Listed struct {
 
 func (x *Listed) Reset() {
 	*x = Listed{}
-	mi := &file_klinke_v1_model_proto_msgTypes[26]
+	mi := &file_klinke_v1_model_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2480,7 @@ func (x *Listed) String() string {
 func (*Listed) ProtoMessage() {}
 
 func (x *Listed) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[26]
+	mi := &file_klinke_v1_model_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2493,7 @@ func (x *Listed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listed.ProtoReflect.Descriptor instead.
 func (*Listed) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{26}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Listed) GetAttribute() string {
@@ -2328,7 +2528,7 @@ type NumberClass struct {
 
 func (x *NumberClass) Reset() {
 	*x = NumberClass{}
-	mi := &file_klinke_v1_model_proto_msgTypes[27]
+	mi := &file_klinke_v1_model_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2340,7 +2540,7 @@ func (x *NumberClass) String() string {
 func (*NumberClass) ProtoMessage() {}
 
 func (x *NumberClass) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[27]
+	mi := &file_klinke_v1_model_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2353,7 +2553,7 @@ func (x *NumberClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberClass.ProtoReflect.Descriptor instead.
 func (*NumberClass) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{27}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *NumberClass) GetAttribute() string {
@@ -2421,7 +2621,7 @@ type SettingIs struct {
 
 func (x *SettingIs) Reset() {
 	*x = SettingIs{}
-	mi := &file_klinke_v1_model_proto_msgTypes[28]
+	mi := &file_klinke_v1_model_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2433,7 +2633,7 @@ func (x *SettingIs) String() string {
 func (*SettingIs) ProtoMessage() {}
 
 func (x *SettingIs) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[28]
+	mi := &file_klinke_v1_model_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2446,7 +2646,7 @@ func (x *SettingIs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingIs.ProtoReflect.Descriptor instead.
 func (*SettingIs) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{28}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SettingIs) GetName() string {
@@ -2487,7 +2687,7 @@ type On struct {
 
 func (x *On) Reset() {
 	*x = On{}
-	mi := &file_klinke_v1_model_proto_msgTypes[29]
+	mi := &file_klinke_v1_model_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2499,7 +2699,7 @@ func (x *On) String() string {
 func (*On) ProtoMessage() {}
 
 func (x *On) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[29]
+	mi := &file_klinke_v1_model_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2512,7 +2712,7 @@ func (x *On) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use On.ProtoReflect.Descriptor instead.
 func (*On) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{29}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *On) GetOn() isOn_On {
@@ -2589,7 +2789,7 @@ type PermissionPasses struct {
 
 func (x *PermissionPasses) Reset() {
 	*x = PermissionPasses{}
-	mi := &file_klinke_v1_model_proto_msgTypes[30]
+	mi := &file_klinke_v1_model_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2601,7 +2801,7 @@ func (x *PermissionPasses) String() string {
 func (*PermissionPasses) ProtoMessage() {}
 
 func (x *PermissionPasses) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[30]
+	mi := &file_klinke_v1_model_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2614,7 +2814,7 @@ func (x *PermissionPasses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PermissionPasses.ProtoReflect.Descriptor instead.
 func (*PermissionPasses) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{30}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PermissionPasses) GetPermission() string {
@@ -2651,7 +2851,7 @@ type Allowed struct {
 
 func (x *Allowed) Reset() {
 	*x = Allowed{}
-	mi := &file_klinke_v1_model_proto_msgTypes[31]
+	mi := &file_klinke_v1_model_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2663,7 +2863,7 @@ func (x *Allowed) String() string {
 func (*Allowed) ProtoMessage() {}
 
 func (x *Allowed) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[31]
+	mi := &file_klinke_v1_model_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2676,7 +2876,7 @@ func (x *Allowed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allowed.ProtoReflect.Descriptor instead.
 func (*Allowed) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{31}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Allowed) GetAction() string {
@@ -2704,7 +2904,7 @@ type InSchedule struct {
 
 func (x *InSchedule) Reset() {
 	*x = InSchedule{}
-	mi := &file_klinke_v1_model_proto_msgTypes[32]
+	mi := &file_klinke_v1_model_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2716,7 +2916,7 @@ func (x *InSchedule) String() string {
 func (*InSchedule) ProtoMessage() {}
 
 func (x *InSchedule) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[32]
+	mi := &file_klinke_v1_model_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2729,7 +2929,7 @@ func (x *InSchedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InSchedule.ProtoReflect.Descriptor instead.
 func (*InSchedule) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{32}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *InSchedule) GetName() string {
@@ -2750,7 +2950,7 @@ type When struct {
 
 func (x *When) Reset() {
 	*x = When{}
-	mi := &file_klinke_v1_model_proto_msgTypes[33]
+	mi := &file_klinke_v1_model_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +2962,7 @@ func (x *When) String() string {
 func (*When) ProtoMessage() {}
 
 func (x *When) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[33]
+	mi := &file_klinke_v1_model_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +2975,7 @@ func (x *When) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use When.ProtoReflect.Descriptor instead.
 func (*When) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{33}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *When) GetCel() string {
@@ -2800,7 +3000,7 @@ type RoleTemplate struct {
 
 func (x *RoleTemplate) Reset() {
 	*x = RoleTemplate{}
-	mi := &file_klinke_v1_model_proto_msgTypes[34]
+	mi := &file_klinke_v1_model_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +3012,7 @@ func (x *RoleTemplate) String() string {
 func (*RoleTemplate) ProtoMessage() {}
 
 func (x *RoleTemplate) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[34]
+	mi := &file_klinke_v1_model_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +3025,7 @@ func (x *RoleTemplate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleTemplate.ProtoReflect.Descriptor instead.
 func (*RoleTemplate) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{34}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RoleTemplate) GetRole() *Role {
@@ -2864,7 +3064,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_klinke_v1_model_proto_msgTypes[35]
+	mi := &file_klinke_v1_model_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +3076,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[35]
+	mi := &file_klinke_v1_model_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3089,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{35}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Schedule) GetName() string {
@@ -2928,7 +3128,7 @@ type Hours struct {
 
 func (x *Hours) Reset() {
 	*x = Hours{}
-	mi := &file_klinke_v1_model_proto_msgTypes[36]
+	mi := &file_klinke_v1_model_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2940,7 +3140,7 @@ func (x *Hours) String() string {
 func (*Hours) ProtoMessage() {}
 
 func (x *Hours) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[36]
+	mi := &file_klinke_v1_model_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2953,7 +3153,7 @@ func (x *Hours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hours.ProtoReflect.Descriptor instead.
 func (*Hours) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{36}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Hours) GetDays() []uint32 {
@@ -2996,7 +3196,7 @@ type Region struct {
 
 func (x *Region) Reset() {
 	*x = Region{}
-	mi := &file_klinke_v1_model_proto_msgTypes[37]
+	mi := &file_klinke_v1_model_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3008,7 +3208,7 @@ func (x *Region) String() string {
 func (*Region) ProtoMessage() {}
 
 func (x *Region) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[37]
+	mi := &file_klinke_v1_model_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3021,7 +3221,7 @@ func (x *Region) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Region.ProtoReflect.Descriptor instead.
 func (*Region) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{37}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Region) GetName() string {
@@ -3072,7 +3272,7 @@ type NumberTypePrefix struct {
 
 func (x *NumberTypePrefix) Reset() {
 	*x = NumberTypePrefix{}
-	mi := &file_klinke_v1_model_proto_msgTypes[38]
+	mi := &file_klinke_v1_model_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3084,7 +3284,7 @@ func (x *NumberTypePrefix) String() string {
 func (*NumberTypePrefix) ProtoMessage() {}
 
 func (x *NumberTypePrefix) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[38]
+	mi := &file_klinke_v1_model_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3097,7 +3297,7 @@ func (x *NumberTypePrefix) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberTypePrefix.ProtoReflect.Descriptor instead.
 func (*NumberTypePrefix) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{38}
+	return file_klinke_v1_model_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *NumberTypePrefix) GetPrefix() string {
@@ -3114,66 +3314,11 @@ func (x *NumberTypePrefix) GetType() NumberType {
 	return NumberType_NUMBER_TYPE_UNSPECIFIED
 }
 
-// ServiceClass is a class of service: which types of number may be dialled.
-type ServiceClass struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The types that it admits.
-	Types         []NumberType `protobuf:"varint,2,rep,packed,name=types,proto3,enum=klinke.v1.NumberType" json:"types,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ServiceClass) Reset() {
-	*x = ServiceClass{}
-	mi := &file_klinke_v1_model_proto_msgTypes[39]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ServiceClass) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ServiceClass) ProtoMessage() {}
-
-func (x *ServiceClass) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_model_proto_msgTypes[39]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ServiceClass.ProtoReflect.Descriptor instead.
-func (*ServiceClass) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_model_proto_rawDescGZIP(), []int{39}
-}
-
-func (x *ServiceClass) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *ServiceClass) GetTypes() []NumberType {
-	if x != nil {
-		return x.Types
-	}
-	return nil
-}
-
 var File_klinke_v1_model_proto protoreflect.FileDescriptor
 
 const file_klinke_v1_model_proto_rawDesc = "" +
 	"\n" +
-	"\x15klinke/v1/model.proto\x12\tklinke.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x16klinke/v1/record.proto\"\xbd\a\n" +
+	"\x15klinke/v1/model.proto\x12\tklinke.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x16klinke/v1/record.proto\"\xb2\b\n" +
 	"\x05Model\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x04name\x12,\n" +
@@ -3192,7 +3337,9 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\x0edefault_region\x18\f \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\rdefaultRegion\x12I\n" +
 	"\fnumber_types\x18\r \x03(\v2\x1b.klinke.v1.NumberTypePrefixB\t\xbaH\x06\x92\x01\x03\x10\x90NR\vnumberTypes\x12<\n" +
 	"\aclasses\x18\x0e \x03(\v2\x17.klinke.v1.ServiceClassB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\aclasses\x12W\n" +
-	"\x0fdefault_classes\x18\x0f \x03(\v2$.klinke.v1.Model.DefaultClassesEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\x0edefaultClasses\x1aA\n" +
+	"\x0fdefault_classes\x18\x0f \x03(\v2$.klinke.v1.Model.DefaultClassesEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\x0edefaultClasses\x12+\n" +
+	"\fdirect_first\x18\x10 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\vdirectFirst\x12F\n" +
+	"\vinheritance\x18\x11 \x03(\v2\x1a.klinke.v1.InheritanceRuleB\b\xbaH\x05\x92\x01\x02\x10@R\vinheritance\x1aA\n" +
 	"\x13DefaultClassesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x01\n" +
@@ -3202,14 +3349,24 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.klinke.v1.AttributeKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x18\n" +
 	"\x02of\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x02of\x12\x1a\n" +
-	"\boptional\x18\x04 \x01(\bR\boptional\"\x8c\x01\n" +
+	"\boptional\x18\x04 \x01(\bR\boptional\"\xa0\x01\n" +
 	"\x12SettingDeclaration\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x04name\x12'\n" +
 	"\adefault\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80 H\x00R\adefault\x88\x01\x01\x12!\n" +
-	"\x06values\x18\x03 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\x06valuesB\n" +
+	"\x06values\x18\x03 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\x06values\x12\x12\n" +
+	"\x04many\x18\x04 \x01(\bR\x04manyB\n" +
 	"\n" +
-	"\b_default\"\x8f\x02\n" +
+	"\b_default\"\xca\x01\n" +
+	"\x0fInheritanceRule\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\x04name\x129\n" +
+	"\x02on\x18\x02 \x03(\x0e2\x14.klinke.v1.SaveEventB\x13\xbaH\x10\x92\x01\r\b\x01\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x02on\x12)\n" +
+	"\tgroups_of\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02H\x00R\bgroupsOf\x12 \n" +
+	"\x04copy\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02H\x00R\x04copyB\x0f\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01\"\x8f\x02\n" +
 	"\fResourceType\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x04name\x12>\n" +
@@ -3257,7 +3414,7 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x02id\x12\x1a\n" +
 	"\brequired\x18\x02 \x01(\bR\brequired\x12\x1f\n" +
-	"\x02if\x18\x03 \x01(\v2\x0f.klinke.v1.TestR\x02if\"\xf4\a\n" +
+	"\x02if\x18\x03 \x01(\v2\x0f.klinke.v1.TestR\x02if\"\xa1\b\n" +
 	"\x04Test\x12(\n" +
 	"\brelation\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02H\x00R\brelation\x12\x1f\n" +
@@ -3284,7 +3441,8 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\bschedule\x18\x12 \x01(\v2\x15.klinke.v1.InScheduleH\x00R\bschedule\x12%\n" +
 	"\x04when\x18\x13 \x01(\v2\x0f.klinke.v1.WhenH\x00R\x04when\x12$\n" +
 	"\x03any\x18\x14 \x01(\v2\x10.klinke.v1.TestsH\x00R\x03any\x12$\n" +
-	"\x03all\x18\x15 \x01(\v2\x10.klinke.v1.TestsH\x00R\x03allB\r\n" +
+	"\x03all\x18\x15 \x01(\v2\x10.klinke.v1.TestsH\x00R\x03all\x12+\n" +
+	"\x06shared\x18\x16 \x01(\v2\x11.klinke.v1.SharedH\x00R\x06sharedB\r\n" +
 	"\x04test\x12\x05\xbaH\x02\b\x01\";\n" +
 	"\x05Tests\x122\n" +
 	"\x05tests\x18\x01 \x03(\v2\x0f.klinke.v1.TestB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x02R\x05tests\"H\n" +
@@ -3308,10 +3466,18 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\x12 \n" +
 	"\x05limit\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x05limit\x12\x16\n" +
-	"\x06strict\x18\x03 \x01(\bR\x06strict\"4\n" +
+	"\x06strict\x18\x03 \x01(\bR\x06strict\"Z\n" +
 	"\bMemberOf\x12(\n" +
 	"\tattribute\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\"U\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\x12$\n" +
+	"\bcarrying\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bcarrying\"\xab\x01\n" +
+	"\x06Shared\x129\n" +
+	"\x05level\x18\x01 \x01(\x0e2\x17.klinke.v1.SharingLevelB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05level\x12(\n" +
+	"\tattribute\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\x12\"\n" +
+	"\athrough\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\athrough\x12\x18\n" +
+	"\x02as\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x02as\"U\n" +
 	"\tSameGroup\x12(\n" +
 	"\tattribute\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\tattribute\x12\x1e\n" +
@@ -3401,11 +3567,7 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\x10NumberTypePrefix\x12.\n" +
 	"\x06prefix\x18\x01 \x01(\tB\x16\xbaH\x13r\x112\x0f^\\+[0-9]{0,15}$R\x06prefix\x125\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x15.klinke.v1.NumberTypeB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\"p\n" +
-	"\fServiceClass\x12\x1e\n" +
-	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05 \x01(\x80\x02R\x04name\x12@\n" +
-	"\x05types\x18\x02 \x03(\x0e2\x15.klinke.v1.NumberTypeB\x13\xbaH\x10\x92\x01\r\x10\x10\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05types*`\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type*`\n" +
 	"\aCombine\x12\x17\n" +
 	"\x13COMBINE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCOMBINE_HIGHEST\x10\x01\x12\x12\n" +
@@ -3423,22 +3585,11 @@ const file_klinke_v1_model_proto_rawDesc = "" +
 	"\x11ATTRIBUTE_KIND_ID\x10\b\x12\x17\n" +
 	"\x13ATTRIBUTE_KIND_TEXT\x10\t\x12\x17\n" +
 	"\x13ATTRIBUTE_KIND_BOOL\x10\n" +
-	"*\xe0\x02\n" +
-	"\n" +
-	"NumberType\x12\x1b\n" +
-	"\x17NUMBER_TYPE_UNSPECIFIED\x10\x00\x12\x18\n" +
-	"\x14NUMBER_TYPE_INTERNAL\x10\x01\x12\x18\n" +
-	"\x14NUMBER_TYPE_NATIONAL\x10\x02\x12\x16\n" +
-	"\x12NUMBER_TYPE_MOBILE\x10\x03\x12\x19\n" +
-	"\x15NUMBER_TYPE_FREEPHONE\x10\x04\x12\x1b\n" +
-	"\x17NUMBER_TYPE_SHARED_COST\x10\x05\x12\x17\n" +
-	"\x13NUMBER_TYPE_PREMIUM\x10\x06\x12\x1c\n" +
-	"\x18NUMBER_TYPE_MASS_TRAFFIC\x10\a\x12\x19\n" +
-	"\x15NUMBER_TYPE_DIRECTORY\x10\b\x12\x1d\n" +
-	"\x19NUMBER_TYPE_INTERNATIONAL\x10\t\x12\x19\n" +
-	"\x15NUMBER_TYPE_SATELLITE\x10\n" +
-	"\x12%\n" +
-	"!NUMBER_TYPE_INTERNATIONAL_PREMIUM\x10\vB9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
+	"*U\n" +
+	"\tSaveEvent\x12\x1a\n" +
+	"\x16SAVE_EVENT_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11SAVE_EVENT_CREATE\x10\x01\x12\x15\n" +
+	"\x11SAVE_EVENT_UPDATE\x10\x02B9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
 
 var (
 	file_klinke_v1_model_proto_rawDescOnce sync.Once
@@ -3453,122 +3604,129 @@ func file_klinke_v1_model_proto_rawDescGZIP() []byte {
 }
 
 var file_klinke_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_klinke_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_klinke_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_klinke_v1_model_proto_goTypes = []any{
 	(Combine)(0),                // 0: klinke.v1.Combine
 	(AttributeKind)(0),          // 1: klinke.v1.AttributeKind
-	(NumberType)(0),             // 2: klinke.v1.NumberType
+	(SaveEvent)(0),              // 2: klinke.v1.SaveEvent
 	(*Model)(nil),               // 3: klinke.v1.Model
 	(*Attribute)(nil),           // 4: klinke.v1.Attribute
 	(*SettingDeclaration)(nil),  // 5: klinke.v1.SettingDeclaration
-	(*ResourceType)(nil),        // 6: klinke.v1.ResourceType
-	(*Relation)(nil),            // 7: klinke.v1.Relation
-	(*Action)(nil),              // 8: klinke.v1.Action
-	(*Fields)(nil),              // 9: klinke.v1.Fields
-	(*Rule)(nil),                // 10: klinke.v1.Rule
-	(*Emergency)(nil),           // 11: klinke.v1.Emergency
-	(*Scale)(nil),               // 12: klinke.v1.Scale
-	(*Level)(nil),               // 13: klinke.v1.Level
-	(*Obligation)(nil),          // 14: klinke.v1.Obligation
-	(*Test)(nil),                // 15: klinke.v1.Test
-	(*Tests)(nil),               // 16: klinke.v1.Tests
-	(*Is)(nil),                  // 17: klinke.v1.Is
-	(*Absent)(nil),              // 18: klinke.v1.Absent
-	(*Value)(nil),               // 19: klinke.v1.Value
-	(*Scalar)(nil),              // 20: klinke.v1.Scalar
-	(*Within)(nil),              // 21: klinke.v1.Within
-	(*MemberOf)(nil),            // 22: klinke.v1.MemberOf
-	(*SameGroup)(nil),           // 23: klinke.v1.SameGroup
-	(*DepartmentOf)(nil),        // 24: klinke.v1.DepartmentOf
-	(*Above)(nil),               // 25: klinke.v1.Above
-	(*Below)(nil),               // 26: klinke.v1.Below
-	(*SameRole)(nil),            // 27: klinke.v1.SameRole
-	(*Holds)(nil),               // 28: klinke.v1.Holds
-	(*Listed)(nil),              // 29: klinke.v1.Listed
-	(*NumberClass)(nil),         // 30: klinke.v1.NumberClass
-	(*SettingIs)(nil),           // 31: klinke.v1.SettingIs
-	(*On)(nil),                  // 32: klinke.v1.On
-	(*PermissionPasses)(nil),    // 33: klinke.v1.PermissionPasses
-	(*Allowed)(nil),             // 34: klinke.v1.Allowed
-	(*InSchedule)(nil),          // 35: klinke.v1.InSchedule
-	(*When)(nil),                // 36: klinke.v1.When
-	(*RoleTemplate)(nil),        // 37: klinke.v1.RoleTemplate
-	(*Schedule)(nil),            // 38: klinke.v1.Schedule
-	(*Hours)(nil),               // 39: klinke.v1.Hours
-	(*Region)(nil),              // 40: klinke.v1.Region
-	(*NumberTypePrefix)(nil),    // 41: klinke.v1.NumberTypePrefix
-	(*ServiceClass)(nil),        // 42: klinke.v1.ServiceClass
-	nil,                         // 43: klinke.v1.Model.DefaultClassesEntry
-	(*Assignment)(nil),          // 44: klinke.v1.Assignment
-	(*Role)(nil),                // 45: klinke.v1.Role
-	(*Cell)(nil),                // 46: klinke.v1.Cell
-	(*durationpb.Duration)(nil), // 47: google.protobuf.Duration
+	(*InheritanceRule)(nil),     // 6: klinke.v1.InheritanceRule
+	(*ResourceType)(nil),        // 7: klinke.v1.ResourceType
+	(*Relation)(nil),            // 8: klinke.v1.Relation
+	(*Action)(nil),              // 9: klinke.v1.Action
+	(*Fields)(nil),              // 10: klinke.v1.Fields
+	(*Rule)(nil),                // 11: klinke.v1.Rule
+	(*Emergency)(nil),           // 12: klinke.v1.Emergency
+	(*Scale)(nil),               // 13: klinke.v1.Scale
+	(*Level)(nil),               // 14: klinke.v1.Level
+	(*Obligation)(nil),          // 15: klinke.v1.Obligation
+	(*Test)(nil),                // 16: klinke.v1.Test
+	(*Tests)(nil),               // 17: klinke.v1.Tests
+	(*Is)(nil),                  // 18: klinke.v1.Is
+	(*Absent)(nil),              // 19: klinke.v1.Absent
+	(*Value)(nil),               // 20: klinke.v1.Value
+	(*Scalar)(nil),              // 21: klinke.v1.Scalar
+	(*Within)(nil),              // 22: klinke.v1.Within
+	(*MemberOf)(nil),            // 23: klinke.v1.MemberOf
+	(*Shared)(nil),              // 24: klinke.v1.Shared
+	(*SameGroup)(nil),           // 25: klinke.v1.SameGroup
+	(*DepartmentOf)(nil),        // 26: klinke.v1.DepartmentOf
+	(*Above)(nil),               // 27: klinke.v1.Above
+	(*Below)(nil),               // 28: klinke.v1.Below
+	(*SameRole)(nil),            // 29: klinke.v1.SameRole
+	(*Holds)(nil),               // 30: klinke.v1.Holds
+	(*Listed)(nil),              // 31: klinke.v1.Listed
+	(*NumberClass)(nil),         // 32: klinke.v1.NumberClass
+	(*SettingIs)(nil),           // 33: klinke.v1.SettingIs
+	(*On)(nil),                  // 34: klinke.v1.On
+	(*PermissionPasses)(nil),    // 35: klinke.v1.PermissionPasses
+	(*Allowed)(nil),             // 36: klinke.v1.Allowed
+	(*InSchedule)(nil),          // 37: klinke.v1.InSchedule
+	(*When)(nil),                // 38: klinke.v1.When
+	(*RoleTemplate)(nil),        // 39: klinke.v1.RoleTemplate
+	(*Schedule)(nil),            // 40: klinke.v1.Schedule
+	(*Hours)(nil),               // 41: klinke.v1.Hours
+	(*Region)(nil),              // 42: klinke.v1.Region
+	(*NumberTypePrefix)(nil),    // 43: klinke.v1.NumberTypePrefix
+	nil,                         // 44: klinke.v1.Model.DefaultClassesEntry
+	(*Assignment)(nil),          // 45: klinke.v1.Assignment
+	(*ServiceClass)(nil),        // 46: klinke.v1.ServiceClass
+	(SharingLevel)(0),           // 47: klinke.v1.SharingLevel
+	(*Role)(nil),                // 48: klinke.v1.Role
+	(*Cell)(nil),                // 49: klinke.v1.Cell
+	(*durationpb.Duration)(nil), // 50: google.protobuf.Duration
+	(NumberType)(0),             // 51: klinke.v1.NumberType
 }
 var file_klinke_v1_model_proto_depIdxs = []int32{
 	0,  // 0: klinke.v1.Model.combine:type_name -> klinke.v1.Combine
 	4,  // 1: klinke.v1.Model.user_attributes:type_name -> klinke.v1.Attribute
 	5,  // 2: klinke.v1.Model.settings:type_name -> klinke.v1.SettingDeclaration
-	6,  // 3: klinke.v1.Model.types:type_name -> klinke.v1.ResourceType
-	37, // 4: klinke.v1.Model.roles:type_name -> klinke.v1.RoleTemplate
-	44, // 5: klinke.v1.Model.assignments:type_name -> klinke.v1.Assignment
-	38, // 6: klinke.v1.Model.schedules:type_name -> klinke.v1.Schedule
-	40, // 7: klinke.v1.Model.regions:type_name -> klinke.v1.Region
-	41, // 8: klinke.v1.Model.number_types:type_name -> klinke.v1.NumberTypePrefix
-	42, // 9: klinke.v1.Model.classes:type_name -> klinke.v1.ServiceClass
-	43, // 10: klinke.v1.Model.default_classes:type_name -> klinke.v1.Model.DefaultClassesEntry
-	1,  // 11: klinke.v1.Attribute.kind:type_name -> klinke.v1.AttributeKind
-	4,  // 12: klinke.v1.ResourceType.attributes:type_name -> klinke.v1.Attribute
-	7,  // 13: klinke.v1.ResourceType.relations:type_name -> klinke.v1.Relation
-	8,  // 14: klinke.v1.ResourceType.actions:type_name -> klinke.v1.Action
-	9,  // 15: klinke.v1.ResourceType.fields:type_name -> klinke.v1.Fields
-	15, // 16: klinke.v1.Relation.test:type_name -> klinke.v1.Test
-	10, // 17: klinke.v1.Action.rule:type_name -> klinke.v1.Rule
-	10, // 18: klinke.v1.Fields.read:type_name -> klinke.v1.Rule
-	10, // 19: klinke.v1.Fields.write:type_name -> klinke.v1.Rule
-	11, // 20: klinke.v1.Rule.emergency:type_name -> klinke.v1.Emergency
-	15, // 21: klinke.v1.Rule.gate:type_name -> klinke.v1.Test
-	15, // 22: klinke.v1.Rule.require:type_name -> klinke.v1.Test
-	12, // 23: klinke.v1.Rule.scale:type_name -> klinke.v1.Scale
-	14, // 24: klinke.v1.Rule.obligations:type_name -> klinke.v1.Obligation
-	13, // 25: klinke.v1.Scale.levels:type_name -> klinke.v1.Level
-	15, // 26: klinke.v1.Level.relations:type_name -> klinke.v1.Test
-	15, // 27: klinke.v1.Obligation.if:type_name -> klinke.v1.Test
-	17, // 28: klinke.v1.Test.is:type_name -> klinke.v1.Is
-	18, // 29: klinke.v1.Test.absent:type_name -> klinke.v1.Absent
-	19, // 30: klinke.v1.Test.value:type_name -> klinke.v1.Value
-	21, // 31: klinke.v1.Test.within:type_name -> klinke.v1.Within
-	22, // 32: klinke.v1.Test.member_of:type_name -> klinke.v1.MemberOf
-	23, // 33: klinke.v1.Test.same_group:type_name -> klinke.v1.SameGroup
-	24, // 34: klinke.v1.Test.department_of:type_name -> klinke.v1.DepartmentOf
-	25, // 35: klinke.v1.Test.above:type_name -> klinke.v1.Above
-	26, // 36: klinke.v1.Test.below:type_name -> klinke.v1.Below
-	27, // 37: klinke.v1.Test.same_role:type_name -> klinke.v1.SameRole
-	28, // 38: klinke.v1.Test.holds:type_name -> klinke.v1.Holds
-	29, // 39: klinke.v1.Test.listed:type_name -> klinke.v1.Listed
-	30, // 40: klinke.v1.Test.number_class:type_name -> klinke.v1.NumberClass
-	31, // 41: klinke.v1.Test.setting:type_name -> klinke.v1.SettingIs
-	33, // 42: klinke.v1.Test.permission:type_name -> klinke.v1.PermissionPasses
-	34, // 43: klinke.v1.Test.allowed:type_name -> klinke.v1.Allowed
-	35, // 44: klinke.v1.Test.schedule:type_name -> klinke.v1.InSchedule
-	36, // 45: klinke.v1.Test.when:type_name -> klinke.v1.When
-	16, // 46: klinke.v1.Test.any:type_name -> klinke.v1.Tests
-	16, // 47: klinke.v1.Test.all:type_name -> klinke.v1.Tests
-	15, // 48: klinke.v1.Tests.tests:type_name -> klinke.v1.Test
-	20, // 49: klinke.v1.Value.in:type_name -> klinke.v1.Scalar
-	32, // 50: klinke.v1.PermissionPasses.on:type_name -> klinke.v1.On
-	32, // 51: klinke.v1.Allowed.on:type_name -> klinke.v1.On
-	45, // 52: klinke.v1.RoleTemplate.role:type_name -> klinke.v1.Role
-	46, // 53: klinke.v1.RoleTemplate.cells:type_name -> klinke.v1.Cell
-	39, // 54: klinke.v1.Schedule.hours:type_name -> klinke.v1.Hours
-	47, // 55: klinke.v1.Hours.from:type_name -> google.protobuf.Duration
-	47, // 56: klinke.v1.Hours.until:type_name -> google.protobuf.Duration
-	2,  // 57: klinke.v1.NumberTypePrefix.type:type_name -> klinke.v1.NumberType
-	2,  // 58: klinke.v1.ServiceClass.types:type_name -> klinke.v1.NumberType
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	7,  // 3: klinke.v1.Model.types:type_name -> klinke.v1.ResourceType
+	39, // 4: klinke.v1.Model.roles:type_name -> klinke.v1.RoleTemplate
+	45, // 5: klinke.v1.Model.assignments:type_name -> klinke.v1.Assignment
+	40, // 6: klinke.v1.Model.schedules:type_name -> klinke.v1.Schedule
+	42, // 7: klinke.v1.Model.regions:type_name -> klinke.v1.Region
+	43, // 8: klinke.v1.Model.number_types:type_name -> klinke.v1.NumberTypePrefix
+	46, // 9: klinke.v1.Model.classes:type_name -> klinke.v1.ServiceClass
+	44, // 10: klinke.v1.Model.default_classes:type_name -> klinke.v1.Model.DefaultClassesEntry
+	6,  // 11: klinke.v1.Model.inheritance:type_name -> klinke.v1.InheritanceRule
+	1,  // 12: klinke.v1.Attribute.kind:type_name -> klinke.v1.AttributeKind
+	2,  // 13: klinke.v1.InheritanceRule.on:type_name -> klinke.v1.SaveEvent
+	4,  // 14: klinke.v1.ResourceType.attributes:type_name -> klinke.v1.Attribute
+	8,  // 15: klinke.v1.ResourceType.relations:type_name -> klinke.v1.Relation
+	9,  // 16: klinke.v1.ResourceType.actions:type_name -> klinke.v1.Action
+	10, // 17: klinke.v1.ResourceType.fields:type_name -> klinke.v1.Fields
+	16, // 18: klinke.v1.Relation.test:type_name -> klinke.v1.Test
+	11, // 19: klinke.v1.Action.rule:type_name -> klinke.v1.Rule
+	11, // 20: klinke.v1.Fields.read:type_name -> klinke.v1.Rule
+	11, // 21: klinke.v1.Fields.write:type_name -> klinke.v1.Rule
+	12, // 22: klinke.v1.Rule.emergency:type_name -> klinke.v1.Emergency
+	16, // 23: klinke.v1.Rule.gate:type_name -> klinke.v1.Test
+	16, // 24: klinke.v1.Rule.require:type_name -> klinke.v1.Test
+	13, // 25: klinke.v1.Rule.scale:type_name -> klinke.v1.Scale
+	15, // 26: klinke.v1.Rule.obligations:type_name -> klinke.v1.Obligation
+	14, // 27: klinke.v1.Scale.levels:type_name -> klinke.v1.Level
+	16, // 28: klinke.v1.Level.relations:type_name -> klinke.v1.Test
+	16, // 29: klinke.v1.Obligation.if:type_name -> klinke.v1.Test
+	18, // 30: klinke.v1.Test.is:type_name -> klinke.v1.Is
+	19, // 31: klinke.v1.Test.absent:type_name -> klinke.v1.Absent
+	20, // 32: klinke.v1.Test.value:type_name -> klinke.v1.Value
+	22, // 33: klinke.v1.Test.within:type_name -> klinke.v1.Within
+	23, // 34: klinke.v1.Test.member_of:type_name -> klinke.v1.MemberOf
+	25, // 35: klinke.v1.Test.same_group:type_name -> klinke.v1.SameGroup
+	26, // 36: klinke.v1.Test.department_of:type_name -> klinke.v1.DepartmentOf
+	27, // 37: klinke.v1.Test.above:type_name -> klinke.v1.Above
+	28, // 38: klinke.v1.Test.below:type_name -> klinke.v1.Below
+	29, // 39: klinke.v1.Test.same_role:type_name -> klinke.v1.SameRole
+	30, // 40: klinke.v1.Test.holds:type_name -> klinke.v1.Holds
+	31, // 41: klinke.v1.Test.listed:type_name -> klinke.v1.Listed
+	32, // 42: klinke.v1.Test.number_class:type_name -> klinke.v1.NumberClass
+	33, // 43: klinke.v1.Test.setting:type_name -> klinke.v1.SettingIs
+	35, // 44: klinke.v1.Test.permission:type_name -> klinke.v1.PermissionPasses
+	36, // 45: klinke.v1.Test.allowed:type_name -> klinke.v1.Allowed
+	37, // 46: klinke.v1.Test.schedule:type_name -> klinke.v1.InSchedule
+	38, // 47: klinke.v1.Test.when:type_name -> klinke.v1.When
+	17, // 48: klinke.v1.Test.any:type_name -> klinke.v1.Tests
+	17, // 49: klinke.v1.Test.all:type_name -> klinke.v1.Tests
+	24, // 50: klinke.v1.Test.shared:type_name -> klinke.v1.Shared
+	16, // 51: klinke.v1.Tests.tests:type_name -> klinke.v1.Test
+	21, // 52: klinke.v1.Value.in:type_name -> klinke.v1.Scalar
+	47, // 53: klinke.v1.Shared.level:type_name -> klinke.v1.SharingLevel
+	34, // 54: klinke.v1.PermissionPasses.on:type_name -> klinke.v1.On
+	34, // 55: klinke.v1.Allowed.on:type_name -> klinke.v1.On
+	48, // 56: klinke.v1.RoleTemplate.role:type_name -> klinke.v1.Role
+	49, // 57: klinke.v1.RoleTemplate.cells:type_name -> klinke.v1.Cell
+	41, // 58: klinke.v1.Schedule.hours:type_name -> klinke.v1.Hours
+	50, // 59: klinke.v1.Hours.from:type_name -> google.protobuf.Duration
+	50, // 60: klinke.v1.Hours.until:type_name -> google.protobuf.Duration
+	51, // 61: klinke.v1.NumberTypePrefix.type:type_name -> klinke.v1.NumberType
+	62, // [62:62] is the sub-list for method output_type
+	62, // [62:62] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_klinke_v1_model_proto_init() }
@@ -3578,7 +3736,11 @@ func file_klinke_v1_model_proto_init() {
 	}
 	file_klinke_v1_record_proto_init()
 	file_klinke_v1_model_proto_msgTypes[2].OneofWrappers = []any{}
-	file_klinke_v1_model_proto_msgTypes[12].OneofWrappers = []any{
+	file_klinke_v1_model_proto_msgTypes[3].OneofWrappers = []any{
+		(*InheritanceRule_GroupsOf)(nil),
+		(*InheritanceRule_Copy)(nil),
+	}
+	file_klinke_v1_model_proto_msgTypes[13].OneofWrappers = []any{
 		(*Test_Relation)(nil),
 		(*Test_Is)(nil),
 		(*Test_Absent)(nil),
@@ -3600,16 +3762,17 @@ func file_klinke_v1_model_proto_init() {
 		(*Test_When)(nil),
 		(*Test_Any)(nil),
 		(*Test_All)(nil),
+		(*Test_Shared)(nil),
 	}
-	file_klinke_v1_model_proto_msgTypes[17].OneofWrappers = []any{
+	file_klinke_v1_model_proto_msgTypes[18].OneofWrappers = []any{
 		(*Scalar_Text)(nil),
 		(*Scalar_Truth)(nil),
 	}
-	file_klinke_v1_model_proto_msgTypes[27].OneofWrappers = []any{
+	file_klinke_v1_model_proto_msgTypes[29].OneofWrappers = []any{
 		(*NumberClass_Of)(nil),
 		(*NumberClass_Fixed)(nil),
 	}
-	file_klinke_v1_model_proto_msgTypes[29].OneofWrappers = []any{
+	file_klinke_v1_model_proto_msgTypes[31].OneofWrappers = []any{
 		(*On_Id)(nil),
 		(*On_Attribute)(nil),
 		(*On_Each)(nil),
@@ -3620,7 +3783,7 @@ func file_klinke_v1_model_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_klinke_v1_model_proto_rawDesc), len(file_klinke_v1_model_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

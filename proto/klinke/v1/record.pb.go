@@ -17,6 +17,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -83,6 +84,148 @@ func (SubjectType) EnumDescriptor() ([]byte, []int) {
 	return file_klinke_v1_record_proto_rawDescGZIP(), []int{0}
 }
 
+// SharingLevel is how far a sharing rule goes.
+type SharingLevel int32
+
+const (
+	// Never valid.
+	SharingLevel_SHARING_LEVEL_UNSPECIFIED SharingLevel = 0
+	// For tests of `shared: read`.
+	SharingLevel_SHARING_LEVEL_READ SharingLevel = 1
+	// For tests of `shared: write` too.
+	SharingLevel_SHARING_LEVEL_WRITE SharingLevel = 2
+)
+
+// Enum value maps for SharingLevel.
+var (
+	SharingLevel_name = map[int32]string{
+		0: "SHARING_LEVEL_UNSPECIFIED",
+		1: "SHARING_LEVEL_READ",
+		2: "SHARING_LEVEL_WRITE",
+	}
+	SharingLevel_value = map[string]int32{
+		"SHARING_LEVEL_UNSPECIFIED": 0,
+		"SHARING_LEVEL_READ":        1,
+		"SHARING_LEVEL_WRITE":       2,
+	}
+)
+
+func (x SharingLevel) Enum() *SharingLevel {
+	p := new(SharingLevel)
+	*p = x
+	return p
+}
+
+func (x SharingLevel) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SharingLevel) Descriptor() protoreflect.EnumDescriptor {
+	return file_klinke_v1_record_proto_enumTypes[1].Descriptor()
+}
+
+func (SharingLevel) Type() protoreflect.EnumType {
+	return &file_klinke_v1_record_proto_enumTypes[1]
+}
+
+func (x SharingLevel) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SharingLevel.Descriptor instead.
+func (SharingLevel) EnumDescriptor() ([]byte, []int) {
+	return file_klinke_v1_record_proto_rawDescGZIP(), []int{1}
+}
+
+// NumberType is the kind of a telephone number that classes of service tell apart.
+type NumberType int32
+
+const (
+	// Unknown: no class of service admits it.
+	NumberType_NUMBER_TYPE_UNSPECIFIED NumberType = 0
+	// A configured extension.
+	NumberType_NUMBER_TYPE_INTERNAL NumberType = 1
+	// A number of the site's own country that is none of the following.
+	NumberType_NUMBER_TYPE_NATIONAL NumberType = 2
+	// A mobile number of the site's own country.
+	NumberType_NUMBER_TYPE_MOBILE NumberType = 3
+	// Free for the caller.
+	NumberType_NUMBER_TYPE_FREEPHONE NumberType = 4
+	// Cost shared by caller and called.
+	NumberType_NUMBER_TYPE_SHARED_COST NumberType = 5
+	// A surcharge to the caller.
+	NumberType_NUMBER_TYPE_PREMIUM NumberType = 6
+	// Televoting and the like.
+	NumberType_NUMBER_TYPE_MASS_TRAFFIC NumberType = 7
+	// Directory enquiries.
+	NumberType_NUMBER_TYPE_DIRECTORY NumberType = 8
+	// A number of another country.
+	NumberType_NUMBER_TYPE_INTERNATIONAL NumberType = 9
+	// A satellite network.
+	NumberType_NUMBER_TYPE_SATELLITE NumberType = 10
+	// A surcharge number of another country or of none.
+	NumberType_NUMBER_TYPE_INTERNATIONAL_PREMIUM NumberType = 11
+)
+
+// Enum value maps for NumberType.
+var (
+	NumberType_name = map[int32]string{
+		0:  "NUMBER_TYPE_UNSPECIFIED",
+		1:  "NUMBER_TYPE_INTERNAL",
+		2:  "NUMBER_TYPE_NATIONAL",
+		3:  "NUMBER_TYPE_MOBILE",
+		4:  "NUMBER_TYPE_FREEPHONE",
+		5:  "NUMBER_TYPE_SHARED_COST",
+		6:  "NUMBER_TYPE_PREMIUM",
+		7:  "NUMBER_TYPE_MASS_TRAFFIC",
+		8:  "NUMBER_TYPE_DIRECTORY",
+		9:  "NUMBER_TYPE_INTERNATIONAL",
+		10: "NUMBER_TYPE_SATELLITE",
+		11: "NUMBER_TYPE_INTERNATIONAL_PREMIUM",
+	}
+	NumberType_value = map[string]int32{
+		"NUMBER_TYPE_UNSPECIFIED":           0,
+		"NUMBER_TYPE_INTERNAL":              1,
+		"NUMBER_TYPE_NATIONAL":              2,
+		"NUMBER_TYPE_MOBILE":                3,
+		"NUMBER_TYPE_FREEPHONE":             4,
+		"NUMBER_TYPE_SHARED_COST":           5,
+		"NUMBER_TYPE_PREMIUM":               6,
+		"NUMBER_TYPE_MASS_TRAFFIC":          7,
+		"NUMBER_TYPE_DIRECTORY":             8,
+		"NUMBER_TYPE_INTERNATIONAL":         9,
+		"NUMBER_TYPE_SATELLITE":             10,
+		"NUMBER_TYPE_INTERNATIONAL_PREMIUM": 11,
+	}
+)
+
+func (x NumberType) Enum() *NumberType {
+	p := new(NumberType)
+	*p = x
+	return p
+}
+
+func (x NumberType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NumberType) Descriptor() protoreflect.EnumDescriptor {
+	return file_klinke_v1_record_proto_enumTypes[2].Descriptor()
+}
+
+func (NumberType) Type() protoreflect.EnumType {
+	return &file_klinke_v1_record_proto_enumTypes[2]
+}
+
+func (x NumberType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NumberType.Descriptor instead.
+func (NumberType) EnumDescriptor() ([]byte, []int) {
+	return file_klinke_v1_record_proto_rawDescGZIP(), []int{2}
+}
+
 // Record is one keyed fact of a tenant's directory or settings.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -107,6 +250,8 @@ type Record struct {
 	//	*Record_ListedNumber
 	//	*Record_Site
 	//	*Record_EmergencyNumber
+	//	*Record_SharingRule
+	//	*Record_ServiceClass
 	Record        isRecord_Record `protobuf_oneof:"record"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -302,6 +447,24 @@ func (x *Record) GetEmergencyNumber() *EmergencyNumber {
 	return nil
 }
 
+func (x *Record) GetSharingRule() *SharingRule {
+	if x != nil {
+		if x, ok := x.Record.(*Record_SharingRule); ok {
+			return x.SharingRule
+		}
+	}
+	return nil
+}
+
+func (x *Record) GetServiceClass() *ServiceClass {
+	if x != nil {
+		if x, ok := x.Record.(*Record_ServiceClass); ok {
+			return x.ServiceClass
+		}
+	}
+	return nil
+}
+
 type isRecord_Record interface {
 	isRecord_Record()
 }
@@ -391,6 +554,16 @@ type Record_EmergencyNumber struct {
 	EmergencyNumber *EmergencyNumber `protobuf:"bytes,17,opt,name=emergency_number,json=emergencyNumber,proto3,oneof"`
 }
 
+type Record_SharingRule struct {
+	// What some people's resources of a type give to others.
+	SharingRule *SharingRule `protobuf:"bytes,18,opt,name=sharing_rule,json=sharingRule,proto3,oneof"`
+}
+
+type Record_ServiceClass struct {
+	// A class of service of the tenant's own, or in place of the model's of the same name.
+	ServiceClass *ServiceClass `protobuf:"bytes,19,opt,name=service_class,json=serviceClass,proto3,oneof"`
+}
+
 func (*Record_UseModel) isRecord_Record() {}
 
 func (*Record_Subject) isRecord_Record() {}
@@ -424,6 +597,10 @@ func (*Record_ListedNumber) isRecord_Record() {}
 func (*Record_Site) isRecord_Record() {}
 
 func (*Record_EmergencyNumber) isRecord_Record() {}
+
+func (*Record_SharingRule) isRecord_Record() {}
+
+func (*Record_ServiceClass) isRecord_Record() {}
 
 // UseModel pins the tenant to one version of one model.
 type UseModel struct {
@@ -1277,7 +1454,8 @@ func (x *Ceiling) GetLevel() string {
 	return ""
 }
 
-// Limit is one permitted value of a named limit. The values given to the most specific kind of holder that reaches a
+// Limit is one permitted value of a named limit. A purpose of the model (`dialling`) is a limit too: its values are the classes
+// of service that the holder has. The values given to the most specific kind of holder that reaches a
 // subject count (user, group, role, department, everybody), all of that kind together.
 type Limit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1599,11 +1777,297 @@ func (x *EmergencyNumber) GetNumber() string {
 	return ""
 }
 
+// SharingRule opens resources of a type, by whose they are, to a holder. Tests of the kind `shared` ask for it. At most
+// 10,000 in a tenant.
+type SharingRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Key. The resource type.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// Key. Whose resources, as a holder: those of the users whom it means, and, with `group:`, those that belong to this group or
+	// to a group nested in it.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Key. To whom, as a holder.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// How far. Unset in a delete only.
+	Level SharingLevel `protobuf:"varint,4,opt,name=level,proto3,enum=klinke.v1.SharingLevel" json:"level,omitempty"`
+	// How far, by type, for resources of other types whose parent is such a resource.
+	Related       map[string]SharingLevel `protobuf:"bytes,5,rep,name=related,proto3" json:"related,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=klinke.v1.SharingLevel"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SharingRule) Reset() {
+	*x = SharingRule{}
+	mi := &file_klinke_v1_record_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SharingRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SharingRule) ProtoMessage() {}
+
+func (x *SharingRule) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_record_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SharingRule.ProtoReflect.Descriptor instead.
+func (*SharingRule) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_record_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SharingRule) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *SharingRule) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *SharingRule) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *SharingRule) GetLevel() SharingLevel {
+	if x != nil {
+		return x.Level
+	}
+	return SharingLevel_SHARING_LEVEL_UNSPECIFIED
+}
+
+func (x *SharingRule) GetRelated() map[string]SharingLevel {
+	if x != nil {
+		return x.Related
+	}
+	return nil
+}
+
+// ServiceClass is a class of service: which numbers may be dialled. An emergency number is in no class. Of the prefixes with
+// which a number begins the longest decides; if there is none, its type does, within the type's hours.
+type ServiceClass struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Key. The name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The types that it admits.
+	Types []NumberType `protobuf:"varint,2,rep,packed,name=types,proto3,enum=klinke.v1.NumberType" json:"types,omitempty"`
+	// The exceptions, in both directions. At most 1,000, each prefix once.
+	Prefixes []*ClassPrefix `protobuf:"bytes,3,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
+	// Types that it admits at some hours only. At most 64; of one type the hours add up.
+	Hours []*ClassHours `protobuf:"bytes,4,rep,name=hours,proto3" json:"hours,omitempty"`
+	// The time zone of the hours, as the IANA database names it (`Europe/Berlin`); required when there are hours.
+	Zone          string `protobuf:"bytes,5,opt,name=zone,proto3" json:"zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceClass) Reset() {
+	*x = ServiceClass{}
+	mi := &file_klinke_v1_record_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceClass) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceClass) ProtoMessage() {}
+
+func (x *ServiceClass) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_record_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceClass.ProtoReflect.Descriptor instead.
+func (*ServiceClass) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_record_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ServiceClass) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ServiceClass) GetTypes() []NumberType {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *ServiceClass) GetPrefixes() []*ClassPrefix {
+	if x != nil {
+		return x.Prefixes
+	}
+	return nil
+}
+
+func (x *ServiceClass) GetHours() []*ClassHours {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+func (x *ServiceClass) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+// ClassPrefix decides about all numbers that begin with a prefix.
+type ClassPrefix struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prefix, in E.164 with its plus sign, or of extensions.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// True to bar them, false to admit them.
+	Deny          bool `protobuf:"varint,2,opt,name=deny,proto3" json:"deny,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClassPrefix) Reset() {
+	*x = ClassPrefix{}
+	mi := &file_klinke_v1_record_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClassPrefix) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClassPrefix) ProtoMessage() {}
+
+func (x *ClassPrefix) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_record_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClassPrefix.ProtoReflect.Descriptor instead.
+func (*ClassPrefix) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_record_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ClassPrefix) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ClassPrefix) GetDeny() bool {
+	if x != nil {
+		return x.Deny
+	}
+	return false
+}
+
+// ClassHours is when a type is admitted, on every day of the week.
+type ClassHours struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The type, one that the class admits.
+	Type NumberType `protobuf:"varint,1,opt,name=type,proto3,enum=klinke.v1.NumberType" json:"type,omitempty"`
+	// The first moment, counted from local midnight by the clock on the wall, whole minutes.
+	From *durationpb.Duration `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// The first moment outside, likewise; at most 24 hours.
+	Until         *durationpb.Duration `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClassHours) Reset() {
+	*x = ClassHours{}
+	mi := &file_klinke_v1_record_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClassHours) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClassHours) ProtoMessage() {}
+
+func (x *ClassHours) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_record_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClassHours.ProtoReflect.Descriptor instead.
+func (*ClassHours) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_record_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ClassHours) GetType() NumberType {
+	if x != nil {
+		return x.Type
+	}
+	return NumberType_NUMBER_TYPE_UNSPECIFIED
+}
+
+func (x *ClassHours) GetFrom() *durationpb.Duration {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ClassHours) GetUntil() *durationpb.Duration {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 var File_klinke_v1_record_proto protoreflect.FileDescriptor
 
 const file_klinke_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x16klinke/v1/record.proto\x12\tklinke.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\a\n" +
+	"\x16klinke/v1/record.proto\x12\tklinke.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\b\n" +
 	"\x06Record\x122\n" +
 	"\tuse_model\x18\x01 \x01(\v2\x13.klinke.v1.UseModelH\x00R\buseModel\x12.\n" +
 	"\asubject\x18\x02 \x01(\v2\x12.klinke.v1.SubjectH\x00R\asubject\x12(\n" +
@@ -1626,7 +2090,9 @@ const file_klinke_v1_record_proto_rawDesc = "" +
 	"\asetting\x18\x0e \x01(\v2\x12.klinke.v1.SettingH\x00R\asetting\x12>\n" +
 	"\rlisted_number\x18\x0f \x01(\v2\x17.klinke.v1.ListedNumberH\x00R\flistedNumber\x12%\n" +
 	"\x04site\x18\x10 \x01(\v2\x0f.klinke.v1.SiteH\x00R\x04site\x12G\n" +
-	"\x10emergency_number\x18\x11 \x01(\v2\x1a.klinke.v1.EmergencyNumberH\x00R\x0femergencyNumberB\x0f\n" +
+	"\x10emergency_number\x18\x11 \x01(\v2\x1a.klinke.v1.EmergencyNumberH\x00R\x0femergencyNumber\x12;\n" +
+	"\fsharing_rule\x18\x12 \x01(\v2\x16.klinke.v1.SharingRuleH\x00R\vsharingRule\x12>\n" +
+	"\rservice_class\x18\x13 \x01(\v2\x17.klinke.v1.ServiceClassH\x00R\fserviceClassB\x0f\n" +
 	"\x06record\x12\x05\xbaH\x02\b\x01\"O\n" +
 	"\bUseModel\x12 \n" +
 	"\x05model\x18\x01 \x01(\tB\n" +
@@ -1755,11 +2221,58 @@ const file_klinke_v1_record_proto_rawDesc = "" +
 	"\x0fEmergencyNumber\x12\x1e\n" +
 	"\x04site\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x02R\x04site\x12+\n" +
-	"\x06number\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e2\f^[0-9]{3,6}$R\x06number*X\n" +
+	"\x06number\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e2\f^[0-9]{3,6}$R\x06number\"\xd3\x02\n" +
+	"\vSharingRule\x12\x1e\n" +
+	"\x04type\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\x04type\x12\x1e\n" +
+	"\x04from\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xc0\x02R\x04from\x12\x1a\n" +
+	"\x02to\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xc0\x02R\x02to\x127\n" +
+	"\x05level\x18\x04 \x01(\x0e2\x17.klinke.v1.SharingLevelB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05level\x12Z\n" +
+	"\arelated\x18\x05 \x03(\v2#.klinke.v1.SharingRule.RelatedEntryB\x1b\xbaH\x18\x9a\x01\x15\x10\x80\x02\"\ar\x05 \x01(\x80\x02*\a\x82\x01\x04\x10\x01 \x00R\arelated\x1aS\n" +
+	"\fRelatedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\x0e2\x17.klinke.v1.SharingLevelR\x05value:\x028\x01\"\x83\x02\n" +
+	"\fServiceClass\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x02R\x04name\x12@\n" +
+	"\x05types\x18\x02 \x03(\x0e2\x15.klinke.v1.NumberTypeB\x13\xbaH\x10\x92\x01\r\x10\x10\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05types\x12=\n" +
+	"\bprefixes\x18\x03 \x03(\v2\x16.klinke.v1.ClassPrefixB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bprefixes\x125\n" +
+	"\x05hours\x18\x04 \x03(\v2\x15.klinke.v1.ClassHoursB\b\xbaH\x05\x92\x01\x02\x10@R\x05hours\x12\x1b\n" +
+	"\x04zone\x18\x05 \x01(\tB\a\xbaH\x04r\x02(@R\x04zone\"R\n" +
+	"\vClassPrefix\x12/\n" +
+	"\x06prefix\x18\x01 \x01(\tB\x17\xbaH\x14r\x122\x10^\\+?[0-9]{1,15}$R\x06prefix\x12\x12\n" +
+	"\x04deny\x18\x02 \x01(\bR\x04deny\"\xb3\x01\n" +
+	"\n" +
+	"ClassHours\x125\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x15.klinke.v1.NumberTypeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x125\n" +
+	"\x04from\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x06\xbaH\x03\xc8\x01\x01R\x04from\x127\n" +
+	"\x05until\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x06\xbaH\x03\xc8\x01\x01R\x05until*X\n" +
 	"\vSubjectType\x12\x1c\n" +
 	"\x18SUBJECT_TYPE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SUBJECT_TYPE_USER\x10\x01\x12\x14\n" +
-	"\x10SUBJECT_TYPE_APP\x10\x02B9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
+	"\x10SUBJECT_TYPE_APP\x10\x02*^\n" +
+	"\fSharingLevel\x12\x1d\n" +
+	"\x19SHARING_LEVEL_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12SHARING_LEVEL_READ\x10\x01\x12\x17\n" +
+	"\x13SHARING_LEVEL_WRITE\x10\x02*\xe0\x02\n" +
+	"\n" +
+	"NumberType\x12\x1b\n" +
+	"\x17NUMBER_TYPE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14NUMBER_TYPE_INTERNAL\x10\x01\x12\x18\n" +
+	"\x14NUMBER_TYPE_NATIONAL\x10\x02\x12\x16\n" +
+	"\x12NUMBER_TYPE_MOBILE\x10\x03\x12\x19\n" +
+	"\x15NUMBER_TYPE_FREEPHONE\x10\x04\x12\x1b\n" +
+	"\x17NUMBER_TYPE_SHARED_COST\x10\x05\x12\x17\n" +
+	"\x13NUMBER_TYPE_PREMIUM\x10\x06\x12\x1c\n" +
+	"\x18NUMBER_TYPE_MASS_TRAFFIC\x10\a\x12\x19\n" +
+	"\x15NUMBER_TYPE_DIRECTORY\x10\b\x12\x1d\n" +
+	"\x19NUMBER_TYPE_INTERNATIONAL\x10\t\x12\x19\n" +
+	"\x15NUMBER_TYPE_SATELLITE\x10\n" +
+	"\x12%\n" +
+	"!NUMBER_TYPE_INTERNATIONAL_PREMIUM\x10\vB9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
 
 var (
 	file_klinke_v1_record_proto_rawDescOnce sync.Once
@@ -1773,65 +2286,84 @@ func file_klinke_v1_record_proto_rawDescGZIP() []byte {
 	return file_klinke_v1_record_proto_rawDescData
 }
 
-var file_klinke_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_klinke_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_klinke_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_klinke_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_klinke_v1_record_proto_goTypes = []any{
 	(SubjectType)(0),              // 0: klinke.v1.SubjectType
-	(*Record)(nil),                // 1: klinke.v1.Record
-	(*UseModel)(nil),              // 2: klinke.v1.UseModel
-	(*Subject)(nil),               // 3: klinke.v1.Subject
-	(*Group)(nil),                 // 4: klinke.v1.Group
-	(*GroupMember)(nil),           // 5: klinke.v1.GroupMember
-	(*Department)(nil),            // 6: klinke.v1.Department
-	(*DepartmentMember)(nil),      // 7: klinke.v1.DepartmentMember
-	(*Role)(nil),                  // 8: klinke.v1.Role
-	(*RoleInclude)(nil),           // 9: klinke.v1.RoleInclude
-	(*Cell)(nil),                  // 10: klinke.v1.Cell
-	(*Assignment)(nil),            // 11: klinke.v1.Assignment
-	(*ObjectGrant)(nil),           // 12: klinke.v1.ObjectGrant
-	(*Ceiling)(nil),               // 13: klinke.v1.Ceiling
-	(*Limit)(nil),                 // 14: klinke.v1.Limit
-	(*Setting)(nil),               // 15: klinke.v1.Setting
-	(*ListedNumber)(nil),          // 16: klinke.v1.ListedNumber
-	(*Site)(nil),                  // 17: klinke.v1.Site
-	(*EmergencyNumber)(nil),       // 18: klinke.v1.EmergencyNumber
-	nil,                           // 19: klinke.v1.Subject.AttributesEntry
-	nil,                           // 20: klinke.v1.Group.LabelsEntry
-	nil,                           // 21: klinke.v1.Department.LabelsEntry
-	nil,                           // 22: klinke.v1.Role.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(SharingLevel)(0),             // 1: klinke.v1.SharingLevel
+	(NumberType)(0),               // 2: klinke.v1.NumberType
+	(*Record)(nil),                // 3: klinke.v1.Record
+	(*UseModel)(nil),              // 4: klinke.v1.UseModel
+	(*Subject)(nil),               // 5: klinke.v1.Subject
+	(*Group)(nil),                 // 6: klinke.v1.Group
+	(*GroupMember)(nil),           // 7: klinke.v1.GroupMember
+	(*Department)(nil),            // 8: klinke.v1.Department
+	(*DepartmentMember)(nil),      // 9: klinke.v1.DepartmentMember
+	(*Role)(nil),                  // 10: klinke.v1.Role
+	(*RoleInclude)(nil),           // 11: klinke.v1.RoleInclude
+	(*Cell)(nil),                  // 12: klinke.v1.Cell
+	(*Assignment)(nil),            // 13: klinke.v1.Assignment
+	(*ObjectGrant)(nil),           // 14: klinke.v1.ObjectGrant
+	(*Ceiling)(nil),               // 15: klinke.v1.Ceiling
+	(*Limit)(nil),                 // 16: klinke.v1.Limit
+	(*Setting)(nil),               // 17: klinke.v1.Setting
+	(*ListedNumber)(nil),          // 18: klinke.v1.ListedNumber
+	(*Site)(nil),                  // 19: klinke.v1.Site
+	(*EmergencyNumber)(nil),       // 20: klinke.v1.EmergencyNumber
+	(*SharingRule)(nil),           // 21: klinke.v1.SharingRule
+	(*ServiceClass)(nil),          // 22: klinke.v1.ServiceClass
+	(*ClassPrefix)(nil),           // 23: klinke.v1.ClassPrefix
+	(*ClassHours)(nil),            // 24: klinke.v1.ClassHours
+	nil,                           // 25: klinke.v1.Subject.AttributesEntry
+	nil,                           // 26: klinke.v1.Group.LabelsEntry
+	nil,                           // 27: klinke.v1.Department.LabelsEntry
+	nil,                           // 28: klinke.v1.Role.LabelsEntry
+	nil,                           // 29: klinke.v1.SharingRule.RelatedEntry
+	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
 }
 var file_klinke_v1_record_proto_depIdxs = []int32{
-	2,  // 0: klinke.v1.Record.use_model:type_name -> klinke.v1.UseModel
-	3,  // 1: klinke.v1.Record.subject:type_name -> klinke.v1.Subject
-	4,  // 2: klinke.v1.Record.group:type_name -> klinke.v1.Group
-	5,  // 3: klinke.v1.Record.group_member:type_name -> klinke.v1.GroupMember
-	6,  // 4: klinke.v1.Record.department:type_name -> klinke.v1.Department
-	7,  // 5: klinke.v1.Record.department_member:type_name -> klinke.v1.DepartmentMember
-	8,  // 6: klinke.v1.Record.role:type_name -> klinke.v1.Role
-	9,  // 7: klinke.v1.Record.role_include:type_name -> klinke.v1.RoleInclude
-	10, // 8: klinke.v1.Record.cell:type_name -> klinke.v1.Cell
-	11, // 9: klinke.v1.Record.assignment:type_name -> klinke.v1.Assignment
-	12, // 10: klinke.v1.Record.object_grant:type_name -> klinke.v1.ObjectGrant
-	13, // 11: klinke.v1.Record.ceiling:type_name -> klinke.v1.Ceiling
-	14, // 12: klinke.v1.Record.limit:type_name -> klinke.v1.Limit
-	15, // 13: klinke.v1.Record.setting:type_name -> klinke.v1.Setting
-	16, // 14: klinke.v1.Record.listed_number:type_name -> klinke.v1.ListedNumber
-	17, // 15: klinke.v1.Record.site:type_name -> klinke.v1.Site
-	18, // 16: klinke.v1.Record.emergency_number:type_name -> klinke.v1.EmergencyNumber
-	0,  // 17: klinke.v1.Subject.type:type_name -> klinke.v1.SubjectType
-	19, // 18: klinke.v1.Subject.attributes:type_name -> klinke.v1.Subject.AttributesEntry
-	20, // 19: klinke.v1.Group.labels:type_name -> klinke.v1.Group.LabelsEntry
-	21, // 20: klinke.v1.Department.labels:type_name -> klinke.v1.Department.LabelsEntry
-	22, // 21: klinke.v1.Role.labels:type_name -> klinke.v1.Role.LabelsEntry
-	23, // 22: klinke.v1.Assignment.from:type_name -> google.protobuf.Timestamp
-	23, // 23: klinke.v1.Assignment.until:type_name -> google.protobuf.Timestamp
-	23, // 24: klinke.v1.ObjectGrant.until:type_name -> google.protobuf.Timestamp
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	4,  // 0: klinke.v1.Record.use_model:type_name -> klinke.v1.UseModel
+	5,  // 1: klinke.v1.Record.subject:type_name -> klinke.v1.Subject
+	6,  // 2: klinke.v1.Record.group:type_name -> klinke.v1.Group
+	7,  // 3: klinke.v1.Record.group_member:type_name -> klinke.v1.GroupMember
+	8,  // 4: klinke.v1.Record.department:type_name -> klinke.v1.Department
+	9,  // 5: klinke.v1.Record.department_member:type_name -> klinke.v1.DepartmentMember
+	10, // 6: klinke.v1.Record.role:type_name -> klinke.v1.Role
+	11, // 7: klinke.v1.Record.role_include:type_name -> klinke.v1.RoleInclude
+	12, // 8: klinke.v1.Record.cell:type_name -> klinke.v1.Cell
+	13, // 9: klinke.v1.Record.assignment:type_name -> klinke.v1.Assignment
+	14, // 10: klinke.v1.Record.object_grant:type_name -> klinke.v1.ObjectGrant
+	15, // 11: klinke.v1.Record.ceiling:type_name -> klinke.v1.Ceiling
+	16, // 12: klinke.v1.Record.limit:type_name -> klinke.v1.Limit
+	17, // 13: klinke.v1.Record.setting:type_name -> klinke.v1.Setting
+	18, // 14: klinke.v1.Record.listed_number:type_name -> klinke.v1.ListedNumber
+	19, // 15: klinke.v1.Record.site:type_name -> klinke.v1.Site
+	20, // 16: klinke.v1.Record.emergency_number:type_name -> klinke.v1.EmergencyNumber
+	21, // 17: klinke.v1.Record.sharing_rule:type_name -> klinke.v1.SharingRule
+	22, // 18: klinke.v1.Record.service_class:type_name -> klinke.v1.ServiceClass
+	0,  // 19: klinke.v1.Subject.type:type_name -> klinke.v1.SubjectType
+	25, // 20: klinke.v1.Subject.attributes:type_name -> klinke.v1.Subject.AttributesEntry
+	26, // 21: klinke.v1.Group.labels:type_name -> klinke.v1.Group.LabelsEntry
+	27, // 22: klinke.v1.Department.labels:type_name -> klinke.v1.Department.LabelsEntry
+	28, // 23: klinke.v1.Role.labels:type_name -> klinke.v1.Role.LabelsEntry
+	30, // 24: klinke.v1.Assignment.from:type_name -> google.protobuf.Timestamp
+	30, // 25: klinke.v1.Assignment.until:type_name -> google.protobuf.Timestamp
+	30, // 26: klinke.v1.ObjectGrant.until:type_name -> google.protobuf.Timestamp
+	1,  // 27: klinke.v1.SharingRule.level:type_name -> klinke.v1.SharingLevel
+	29, // 28: klinke.v1.SharingRule.related:type_name -> klinke.v1.SharingRule.RelatedEntry
+	2,  // 29: klinke.v1.ServiceClass.types:type_name -> klinke.v1.NumberType
+	23, // 30: klinke.v1.ServiceClass.prefixes:type_name -> klinke.v1.ClassPrefix
+	24, // 31: klinke.v1.ServiceClass.hours:type_name -> klinke.v1.ClassHours
+	2,  // 32: klinke.v1.ClassHours.type:type_name -> klinke.v1.NumberType
+	31, // 33: klinke.v1.ClassHours.from:type_name -> google.protobuf.Duration
+	31, // 34: klinke.v1.ClassHours.until:type_name -> google.protobuf.Duration
+	1,  // 35: klinke.v1.SharingRule.RelatedEntry.value:type_name -> klinke.v1.SharingLevel
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_klinke_v1_record_proto_init() }
@@ -1857,14 +2389,16 @@ func file_klinke_v1_record_proto_init() {
 		(*Record_ListedNumber)(nil),
 		(*Record_Site)(nil),
 		(*Record_EmergencyNumber)(nil),
+		(*Record_SharingRule)(nil),
+		(*Record_ServiceClass)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_klinke_v1_record_proto_rawDesc), len(file_klinke_v1_record_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   22,
+			NumEnums:      3,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
