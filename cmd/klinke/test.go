@@ -80,7 +80,7 @@ func (p *program) testFile(l *library, f *authored) (outcome, error) {
 	}
 	report := testReport{File: f.name, Failures: []testFailure{}}
 	for i := range w.Questions {
-		a := w.Ask(&w.Questions[i])
+		a := w.Questions[i].Ask()
 		if a.Passed() {
 			o.Passed++
 			continue

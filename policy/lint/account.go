@@ -103,29 +103,33 @@ func (v *view) nobodyHas(w *world.World, t *tenant) {
 
 // questions reports expected answers that cannot be given, whatever the account and the rules of the model say.
 func (v *view) questions(w *world.World) {
-	asked := map[string]*account.Question{}
+	type same struct { // a later document may have changed the answer
+		tenant   *policy.Snapshot
+		question string
+	}
+	asked := map[same]*world.Question{}
 	for i := range w.Questions {
 		q := &w.Questions[i]
 		never := func(what string, args ...any) {
 			v.add(q.Place, QuestionNeverPasses, "", "mend the question or what it expects", what, args...)
 		}
-		key := q.At.String()
+		key := same{q.Snapshot, q.At.String()}
 		if b, err := (proto.MarshalOptions{Deterministic: true}).Marshal(q.Request("")); err == nil { // else a text is no UTF-8, which is never read
-			key += string(b)
+			key.question += string(b)
 		}
 		if first := asked[key]; first != nil && first.Expect != q.Expect {
 			never("`%s` expects %s, and %s in line %d", q.Text, q.Expect, first.Expect, first.Place.Line)
 		} else if first == nil {
 			asked[key] = q
 		}
-		a := w.Ask(q)
+		a := q.Ask()
 		switch {
 		case a.Err != nil && q.Expect != "error":
 			never("`%s` expects %s, and is no question: %v", q.Text, q.Expect, a.Err)
 		case a.Err == nil && q.Expect == "error":
 			never("`%s` expects an error, and is a question like any other", q.Text)
 		case a.Err == nil:
-			v.statement(q, never)
+			v.statement(&q.Question, never)
 		}
 	}
 }

@@ -57,13 +57,13 @@ func (a *Answer) String() string {
 	return s
 }
 
-// Ask asks one of the world's questions.
-func (w *World) Ask(q *account.Question) *Answer {
-	a := &Answer{Question: q}
+// Ask asks the question.
+func (q *Question) Ask() *Answer {
+	a := &Answer{Question: &q.Question}
 	x := q.Request("")
 	r := &policy.Request{}
-	err := w.Snapshot.Prepare(r, &policy.Question{Subject: x.GetSubject(), Actor: x.GetActor(), Action: x.GetAction(), Resource: x.GetResource(),
-		Context: x.GetContext(), ActiveRoles: x.GetActiveRoles()}, w.Snapshot.Plan().Normalise)
+	err := q.Snapshot.Prepare(r, &policy.Question{Subject: x.GetSubject(), Actor: x.GetActor(), Action: x.GetAction(), Resource: x.GetResource(),
+		Context: x.GetContext(), ActiveRoles: x.GetActiveRoles()}, q.Snapshot.Plan().Normalise)
 	if err != nil {
 		a.Err = err
 		a.part("answer", q.Expect, "error")
@@ -73,7 +73,7 @@ func (w *World) Ask(q *account.Question) *Answer {
 	if now.IsZero() {
 		now = Moment()
 	}
-	a.Decision, a.Steps = policy.Explain(w.Snapshot, r, now)
+	a.Decision, a.Steps = policy.Explain(q.Snapshot, r, now)
 	came := "deny"
 	if a.Decision.Allow {
 		came = "allow"

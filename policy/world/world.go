@@ -36,8 +36,16 @@ type World struct {
 	Changes []*klinkev1.Change
 	Places  []account.Place
 	// Questions are in the order of the file.
-	Questions []account.Question
-	// Snapshot is the tenant.
+	Questions []Question
+	// Snapshot is the tenant when all documents are applied.
+	Snapshot *policy.Snapshot
+}
+
+// Question is one of the account's questions, with the tenant that it is asked about: as it is when the question's document
+// is applied and the next one is not. So a later document can change something and ask again.
+type Question struct {
+	account.Question
+
 	Snapshot *policy.Snapshot
 }
 
@@ -62,7 +70,9 @@ func Read(file string, r io.Reader, models func(name string, version uint32) (*p
 			return nil, err
 		}
 		w.Changes, w.Places = append(w.Changes, doc.Changes...), append(w.Places, doc.Places...)
-		w.Questions = append(w.Questions, doc.Questions...)
+		for _, q := range doc.Questions {
+			w.Questions = append(w.Questions, Question{q, w.Snapshot})
+		}
 	}
 }
 

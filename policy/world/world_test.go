@@ -3,6 +3,7 @@
 package world_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -74,7 +75,7 @@ func TestOnlyWhatIsExpectedPasses(t *testing.T) {
 		{`{ask: mia delete note:1, as: app:none, expect: deny, reason: ACTOR_UNKNOWN}`, ""},
 	} {
 		w := read(t, head+"  - "+c.question)
-		a := w.Ask(&w.Questions[0])
+		a := w.Questions[0].Ask()
 		var fails []string
 		for _, p := range a.Parts {
 			if !p.Holds() {
@@ -96,7 +97,7 @@ func TestAnAnswerSaysWhatCame(t *testing.T) {
 		"w.yaml:5:5: jan delete note:1: expected allow ANY own, got deny REQUIREMENT nothing, missing permission read at least any",
 		`w.yaml:6:5: jan erase note:1: expected deny, got error: action.name: type "note" has no action "erase"`,
 	} {
-		if got := w.Ask(&w.Questions[i]).String(); got != want {
+		if got := w.Questions[i].Ask().String(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
@@ -113,7 +114,7 @@ questions:
   - {ask: jan read note:1, facts: {author: jan}, at: 2027-01-16T00:00:00Z, expect: deny}
 `)
 	for i := range w.Questions {
-		if a := w.Ask(&w.Questions[i]); !a.Passed() {
+		if a := w.Questions[i].Ask(); !a.Passed() {
 			t.Error(a)
 		}
 	}
@@ -129,9 +130,23 @@ func TestDocumentsMakeOneTenant(t *testing.T) {
 		t.Errorf("the second change is a %v", kind)
 	}
 	for i := range w.Questions {
-		if a := w.Ask(&w.Questions[i]); !a.Passed() {
+		if a := w.Questions[i].Ask(); !a.Passed() {
 			t.Error(a)
 		}
+	}
+}
+
+func TestADocumentsQuestionsKnowNothingOfTheNext(t *testing.T) {
+	const ask = "questions: [{ask: jan read note:1, facts: {author: jan}, expect: %s}]\n"
+	w := read(t, "tenant: t\nmodel: notes\nusers: {jan: }\n"+fmt.Sprintf(ask, "deny")+"---\nusers: {jan: {known: true, roles: [writer]}}\n"+fmt.Sprintf(ask, "allow")+
+		"---\nceilings: [{to: 'user:jan', at_most: note.read@none}]\n"+fmt.Sprintf(ask, "deny"))
+	for i := range w.Questions {
+		if a := w.Questions[i].Ask(); !a.Passed() {
+			t.Error(a)
+		}
+	}
+	if len(w.Questions) != 3 || w.Questions[2].Snapshot != w.Snapshot {
+		t.Errorf("%d questions, and the last is not about the tenant in the end", len(w.Questions))
 	}
 }
 
