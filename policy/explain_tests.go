@@ -174,7 +174,11 @@ func (e *explainer) numberClass(t *test, q frameOf, f fact) bool {
 			names = own
 		}
 	}
-	return !f.special && slices.ContainsFunc(names, func(name string) bool {
+	if f.special || !f.dials {
+		e.sayf("an emergency number and what is no number are in no class of service")
+		return false
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
 		k := e.s.services[name]
 		if k == nil {
 			return false // the empty name: no class at all

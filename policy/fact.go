@@ -117,9 +117,9 @@ func subjectFact(kind klinkev1.AttributeKind, text string) (space byte, id strin
 func (f *factReader) number(to *fact) {
 	n := f.normalise(f.site, to.text)
 	to.special = n.Emergency
-	to.text, to.number = n.Canonical(), n.Type
+	to.text, to.number, to.dials = n.Canonical(), n.Type, n.E164 != ""
 	if f.s.lists[f.s.model.listNo[extensionList]].contains(n.Stripped) {
-		to.text, to.number = n.Stripped, klinkev1.NumberType_NUMBER_TYPE_INTERNAL
+		to.text, to.number, to.dials = n.Stripped, klinkev1.NumberType_NUMBER_TYPE_INTERNAL, true
 	}
 }
 

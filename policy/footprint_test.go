@@ -163,6 +163,11 @@ func TestAnswersAreDroppedForWhatTheyRead(t *testing.T) {
 		{"", gb, `anna number_of_record doc:1, facts: {folders: [{type: folder, id: f, nr: 030 123456}]}`, settings},
 		{"sites: {london: {region: GB, default: true}}", `sites: {london: {known: true, emergency: ["1234"]}}`, `anna emergency doc:1, facts: {nr: "1234"}`, settings},
 		{`sites: {london: {region: GB, default: true, emergency: ["1234"]}}`, `-sites: {london: {known: true, emergency: ["1234"]}}`, `anna emergency doc:1, facts: {nr: "1234"}`, settings},
+		// Classes of service, the model's and the tenant's, of whoever has them.
+		{"", "classes: {open: {}}", "anna dialled doc:1, " + german, settings},
+		{"classes: {open: {}}", "-classes: {open: {}}", "anna dialled doc:1, " + german, settings},
+		{"", "classes: {internal: {types: [national]}}", "anna internal doc:1, " + german, settings},
+		{"classes: {own: {}}\nlimits: [{limit: dialling, to: anna, values: [own]}]", "classes: {own: {prefixes: {+4930: allow}}}", "anna dialled doc:1, " + german, settings},
 		// Object grants, also of other resources. A new one names whom it is given to; one that is edited does not.
 		{"object_grants: [{to: anna, grant: doc.by_cell@any, on: doc:1}]", "object_grants: [{to: anna, grant: doc.by_cell@none, on: doc:1}]", "anna by_cell doc:1", objects},
 		{"object_grants: [{to: everybody, grant: doc.by_cell@any, on: doc:1}]", "object_grants: [{to: everybody, grant: doc.by_cell@any, on: doc:1, until: 2026-01-05T08:00:00Z}]", "anna by_cell doc:1", objects},
@@ -268,6 +273,9 @@ func TestFootprintsNameWhatChanged(t *testing.T) {
 		{"settings: {grade: high}", "-settings: {grade: high}", "SETTINGS"},
 		{"", `settings: {grade: {doc.phone: high}}`, "SETTINGS"},
 		{`settings: {grade: {doc.phone: high}}`, `-settings: {grade: {doc.phone: high}}`, "SETTINGS"},
+		{"", "classes: {own: {}}", "SETTINGS"},
+		{"classes: {own: {}}", "-classes: {own: {}}", "SETTINGS"},
+		{"classes: {own: {}}", "limits: [{limit: dialling, to: dora, values: [own]}]", "user:dora"},
 		{"", `lists: {crm: ["+4930123456"]}`, "LIST crm"},
 		{`lists: {crm: ["+4930123456"]}`, `-lists: {crm: ["+4930123456"]}`, "LIST crm"},
 		{"", `lists: {extensions: ["12"]}`, "LIST extensions"},

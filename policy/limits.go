@@ -16,6 +16,7 @@ const (
 	MaxSharingRules     = 10_000
 	MaxServiceClasses   = 1_024 // the model's included
 	MaxClassPrefixes    = 1_000
+	MaxClassHours       = 64
 	MaxNumbersInList    = 5_000_000
 	MaxFacts            = 64
 	MaxFactBytes        = 4 << 10

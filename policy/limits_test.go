@@ -149,6 +149,12 @@ func TestLimitsAreMetAtTheirEdge(t *testing.T) {
 				c.s.sites[id] = &site{dial.Site{ID: id, Region: "DE"}}
 			}
 		}, `site{id:"a" region:"DE"}`, `site{id:"b" region:"DE"}`, "site: a tenant has at most 10000 sites", TooLarge},
+		{"classes of service", func(c *crowded) { c.puts(each(0, MaxServiceClasses-1, `service_class{name:"k%d"}`)...) },
+			`service_class{name:"a"}`, `service_class{name:"b"}`, "service_class: a tenant has at most 1024 classes of service", TooLarge},
+		{"prefixes of a class", func(*crowded) {}, `service_class{name:"a" ` + strings.Join(each(0, MaxClassPrefixes, `prefixes{prefix:"+%d"}`), " ") + `}`,
+			`service_class{name:"a" ` + strings.Join(each(0, MaxClassPrefixes+1, `prefixes{prefix:"+%d"}`), " ") + `}`, "service_class.prefixes: 1001 prefixes; at most 1000 are allowed", TooLarge},
+		{"hours of a class", func(*crowded) {}, `service_class{name:"a" types:2 zone:"UTC" ` + strings.Join(each(0, MaxClassHours, "hours{type:2 until{seconds:60}} # %d\n"), " ") + `}`,
+			`service_class{name:"a" types:2 zone:"UTC" ` + strings.Join(each(0, MaxClassHours+1, "hours{type:2 until{seconds:60}} # %d\n"), " ") + `}`, "service_class.hours: 65 hours; at most 64 are allowed", TooLarge},
 		{"named fields", func(c *crowded) {
 			for i := range MaxPermissions - len(c.m.perms) - 2 {
 				c.s.fields = append(c.s.fields, field{generic: c.m.types[0].read, name: strconv.Itoa(i)})

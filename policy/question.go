@@ -56,6 +56,7 @@ type fact struct {
 	space   byte   // spaceUser, spaceApp, or spaceGroup of a principal
 	number  klinkev1.NumberType
 	special bool // an emergency number
+	dials   bool // a number that can be reached: a public one, or an extension of the tenant
 	list    []string
 	records []record
 }

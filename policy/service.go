@@ -1,11 +1,15 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
@@ -29,18 +33,32 @@ func newServiceClass(src *klinkev1.ServiceClass) (*serviceClass, error) {
 		if t <= 0 || int(t) >= len(klinkev1.NumberType_name) {
 			return nil, Errorf(Invalid, fmt.Sprintf("types[%d]", i), "unknown number type %d", t)
 		}
+		if k.types>>t&1 == 1 {
+			return nil, Errorf(Invalid, fmt.Sprintf("types[%d]", i), "%v stands twice", t)
+		}
 		k.types |= 1 << t
 	}
-	if len(src.GetPrefixes()) > MaxClassPrefixes {
-		return nil, Errorf(TooLarge, "prefixes", "%d prefixes; at most %d are allowed", len(src.GetPrefixes()), MaxClassPrefixes)
+	if err := k.readPrefixes(src.GetPrefixes()); err != nil {
+		return nil, err
 	}
-	for i, p := range src.GetPrefixes() {
+	if err := k.readHours(src.GetHours()); err != nil {
+		return nil, err
+	}
+	k.sort()
+	return k, nil
+}
+
+func (k *serviceClass) readPrefixes(prefixes []*klinkev1.ClassPrefix) error {
+	if len(prefixes) > MaxClassPrefixes {
+		return Errorf(TooLarge, "prefixes", "%d prefixes; at most %d are allowed", len(prefixes), MaxClassPrefixes)
+	}
+	for i, p := range prefixes {
 		digits, field := strings.TrimPrefix(p.GetPrefix(), "+"), fmt.Sprintf("prefixes[%d].prefix", i)
 		if digits == "" || len(digits) > MaxDigits || strings.Trim(digits, "0123456789") != "" {
-			return nil, Errorf(Invalid, field, "%q is no prefix: write +4930 or the first digits of extensions", p.GetPrefix())
+			return Errorf(Invalid, field, "%q is no prefix: write + and the first digits of numbers (+4930), or the first digits of extensions alone (20)", p.GetPrefix())
 		}
 		if has(k.prefixes, p.GetPrefix()) {
-			return nil, Errorf(Invalid, field, "the prefix %s stands twice", p.GetPrefix())
+			return Errorf(Invalid, field, "the prefix %s stands twice", p.GetPrefix())
 		}
 		if k.prefixes == nil {
 			k.prefixes = map[string]bool{}
@@ -48,30 +66,61 @@ func newServiceClass(src *klinkev1.ServiceClass) (*serviceClass, error) {
 		k.prefixes[p.GetPrefix()] = !p.GetDeny()
 		k.lengths |= 1 << len(p.GetPrefix())
 	}
-	for i, h := range src.GetHours() {
+	return nil
+}
+
+func (k *serviceClass) readHours(hours []*klinkev1.ClassHours) error {
+	if len(hours) > MaxClassHours {
+		return Errorf(TooLarge, "hours", "%d hours; at most %d are allowed", len(hours), MaxClassHours)
+	}
+	for i, h := range hours {
 		field := fmt.Sprintf("hours[%d]", i)
 		if h.GetType() <= 0 || int(h.GetType()) >= len(klinkev1.NumberType_name) || k.types>>h.GetType()&1 == 0 {
-			return nil, Errorf(Invalid, field+".type", "the class does not admit this type at all")
+			return Errorf(Invalid, field+".type", "the class does not admit this type at all")
 		}
-		one, err := newSchedule(&klinkev1.Schedule{Name: src.GetName(), Zone: src.GetZone(),
-			Hours: []*klinkev1.Hours{{Days: []uint32{1, 2, 3, 4, 5, 6, 7}, From: h.GetFrom(), Until: h.GetUntil()}}})
+		one, err := newSchedule(&klinkev1.Schedule{Name: k.source.GetName(), Zone: k.source.GetZone(), Hours: daily(h)})
 		if err != nil {
-			return nil, Errorf(Invalid, field, "%v", err)
+			return Errorf(Invalid, field, "%v", err)
 		}
 		if before := k.hours[h.GetType()]; before != nil {
 			one.hours = append(one.hours, before.hours...)
 		}
 		k.hours[h.GetType()] = &one
 	}
-	if src.GetZone() != "" && len(src.GetHours()) == 0 {
-		return nil, Errorf(Invalid, "zone", "a time zone without hours")
+	if k.source.GetZone() != "" && len(hours) == 0 {
+		return Errorf(Invalid, "zone", "a time zone without hours")
 	}
-	return k, nil
+	return nil
 }
 
-// admits says whether a class admits a number that is no emergency number.
+// daily is hours on every day of the week. Those that end before they begin go over midnight.
+func daily(h *klinkev1.ClassHours) []*klinkev1.Hours {
+	const midnight = 24 * time.Hour
+	week := []uint32{1, 2, 3, 4, 5, 6, 7}
+	if from, until := h.GetFrom().AsDuration(), h.GetUntil().AsDuration(); from <= until || until < 0 || from > midnight {
+		return []*klinkev1.Hours{{Days: week, From: h.GetFrom(), Until: h.GetUntil()}}
+	}
+	out := []*klinkev1.Hours{{Days: week, From: h.GetFrom(), Until: durationpb.New(midnight)}}
+	if h.GetUntil().AsDuration() != 0 {
+		out = append(out, &klinkev1.Hours{Days: week, From: durationpb.New(0), Until: h.GetUntil()})
+	}
+	return out
+}
+
+// sort gives the record an order of its own: that in which its parts were written means nothing.
+func (k *serviceClass) sort() {
+	slices.Sort(k.source.Types)
+	slices.SortFunc(k.source.Prefixes, func(a, b *klinkev1.ClassPrefix) int { return cmp.Compare(a.GetPrefix(), b.GetPrefix()) })
+	slices.SortFunc(k.source.Hours, func(a, b *klinkev1.ClassHours) int {
+		return cmp.Or(cmp.Compare(a.GetType(), b.GetType()), cmp.Compare(a.GetFrom().AsDuration(), b.GetFrom().AsDuration()),
+			cmp.Compare(a.GetUntil().AsDuration(), b.GetUntil().AsDuration()))
+	})
+}
+
+// admits says whether a class admits a number that is no emergency number. What is no number is in no class, whatever it begins
+// with.
 func (a *asker) admits(k *serviceClass, f *fact) bool {
-	if k.lengths != 0 {
+	if k.lengths != 0 && f.dials {
 		for n := min(len(f.text), MaxDigits+1); n > 0; n-- {
 			if k.lengths>>n&1 == 1 {
 				if allow, ok := k.prefixes[f.text[:n]]; ok {

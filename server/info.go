@@ -30,6 +30,7 @@ func limits() map[string]uint64 {
 		"limit_values":          policy.MaxLimitValues,
 		"service_classes":       policy.MaxServiceClasses,
 		"class_prefixes":        policy.MaxClassPrefixes,
+		"class_hours":           policy.MaxClassHours,
 		"sharing_rules":         policy.MaxSharingRules,
 		"numbers_in_list":       policy.MaxNumbersInList,
 		"sites":                 policy.MaxSites,

@@ -20,7 +20,7 @@ func newTally() tally { return tally{map[string]int{}, map[string]int{}, map[str
 
 // recordNames are what people call the kinds of record, in the order of an account file.
 func recordNames() []string {
-	return []string{"model in use", "settings", "sites", "emergency numbers", "departments", "groups", "roles", "role inclusions", "cells", "users", "apps",
+	return []string{"model in use", "settings", "classes of service", "sites", "emergency numbers", "departments", "groups", "roles", "role inclusions", "cells", "users", "apps",
 		"department places", "group members", "assignments", "object grants", "ceilings", "limits", "sharing rules", "listed numbers"}
 }
 
@@ -30,6 +30,8 @@ func recordName(r *klinkev1.Record) string {
 		return "model in use"
 	case *klinkev1.Record_Setting:
 		return "settings"
+	case *klinkev1.Record_ServiceClass:
+		return "classes of service"
 	case *klinkev1.Record_Site:
 		return "sites"
 	case *klinkev1.Record_EmergencyNumber:

@@ -15,7 +15,7 @@ type accountReader struct {
 }
 
 func accountKeys() []string {
-	return []string{"tenant", "model", "settings", "sites", "departments", "groups", "roles", "users", "apps", "assignments",
+	return []string{"tenant", "model", "settings", "classes", "sites", "departments", "groups", "roles", "users", "apps", "assignments",
 		"object_grants", "ceilings", "limits", "sharing", "lists", "questions"}
 }
 
@@ -34,6 +34,10 @@ func (x *accountReader) section(key, n *node) {
 		x.headline(key, n)
 	case "settings":
 		x.settings(n)
+	case "classes":
+		for _, k := range x.named(n) {
+			x.class(k)
+		}
 	case "sites":
 		x.each(key, n, x.site)
 	case "departments":
@@ -105,13 +109,18 @@ func (x *accountReader) each(section, n *node, read func(id string, e entry) *kl
 		if k != nil && x.boolean(k) {
 			continue
 		}
-		d := digest(section.text, e.key.text)
-		if _, twice := x.earlier[d]; twice {
-			x.failf(e.key, "`%s` stands in an earlier document, which this one would replace: write `known: true` to add to it", clip(e.key.text))
-		}
-		x.earlier[d] = struct{}{}
+		x.once(section.text, e.key, "write `known: true` to add to it")
 		x.add(e.key, own)
 	}
+}
+
+// once refuses what would replace what an earlier document says, and says what to do instead.
+func (x *accountReader) once(section string, key *node, instead string) {
+	d := digest(section, key.text)
+	if _, twice := x.earlier[d]; twice {
+		x.failf(key, "`%s` stands in an earlier document, which this one would replace: %s", clip(key.text), instead)
+	}
+	x.earlier[d] = struct{}{}
 }
 
 // own refuses a key that says what the thing is, in an entry that only adds to it.

@@ -15,6 +15,7 @@ import (
 func Kinds() []klinkev1.RecordKind {
 	return []klinkev1.RecordKind{
 		klinkev1.RecordKind_RECORD_KIND_SETTING,
+		klinkev1.RecordKind_RECORD_KIND_SERVICE_CLASS,
 		klinkev1.RecordKind_RECORD_KIND_SITE,
 		klinkev1.RecordKind_RECORD_KIND_EMERGENCY_NUMBER,
 		klinkev1.RecordKind_RECORD_KIND_DEPARTMENT,
@@ -37,7 +38,7 @@ func Kinds() []klinkev1.RecordKind {
 // collector gathers the records of one document. The same record from two places counts once.
 type collector struct {
 	reader
-	kinds [klinkev1.RecordKind_RECORD_KIND_SHARING_RULE + 1][]placed
+	kinds [klinkev1.RecordKind_RECORD_KIND_SERVICE_CLASS + 1][]placed
 	seen  map[string]placed
 }
 

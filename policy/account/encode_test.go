@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
@@ -85,6 +86,10 @@ model: m@1
 settings:
   active: {"": true, account: false}
   rights: lowest
+classes:
+  closed: {}
+  night shift: {types: [internal, premium], prefixes: {"+49": deny, "+4930": allow, "20": deny}, hours: {internal: [["00:00", "06:00"],
+      ["22:00", "24:00"]], premium: ["22:00", "06:00"]}, zone: Europe/Berlin}
 sites:
   berlin: {region: DE, access: "0", default: true, emergency: ["1234"]}
 departments:
@@ -146,6 +151,13 @@ func member(group, holder string) *klinkev1.Record {
 }
 
 func TestUnsayableRecords(t *testing.T) {
+	class := func(text string) *klinkev1.Record {
+		k := &klinkev1.ServiceClass{}
+		if err := prototext.Unmarshal([]byte(`name: "k" `+text), k); err != nil {
+			t.Fatal(err)
+		}
+		return &klinkev1.Record{Record: &klinkev1.Record_ServiceClass{ServiceClass: k}}
+	}
 	cell := func(c *klinkev1.Cell) *klinkev1.Record {
 		return &klinkev1.Record{Record: &klinkev1.Record_Cell{Cell: c}}
 	}
@@ -162,6 +174,16 @@ func TestUnsayableRecords(t *testing.T) {
 		{[]*klinkev1.Record{department("a", ""), department("a", "b")}, "record: \"a\" is put twice"},
 		{[]*klinkev1.Record{department("a", "b"), department("b", "a")}, "record: `a` is above itself"},
 		{[]*klinkev1.Record{member("g", "anna")}, "record: \"anna\" is no holder"},
+		{[]*klinkev1.Record{class(`types: 99`)}, "record: 99 is no type of number"},
+		{[]*klinkev1.Record{class(`types: [3, 3]`)}, "record: the type mobile twice"},
+		{[]*klinkev1.Record{class(`prefixes{prefix: "+49x"}`)}, "record: `+49x` is no prefix: write + and the first digits of numbers (\"+4930\"), or the first digits of extensions alone (\"20\")"},
+		{[]*klinkev1.Record{class(`prefixes{prefix: "20"} prefixes{prefix: "20" deny: true}`)}, "record: the prefix 20 twice"},
+		{[]*klinkev1.Record{class(`hours{type: 3 from{} until{seconds: 60}}`)}, "record: hours without a time zone"},
+		{[]*klinkev1.Record{class(`zone: "UTC" hours{type: 3 from{} until{seconds: 61}}`)}, "record: hours from 0s until 1m1s are no two times of day, whole minutes"},
+		{[]*klinkev1.Record{class(`zone: "UTC" hours{type: 3 from{} until{}}`)}, "record: hours from 0s until 0s are no two times of day, whole minutes"},
+		{[]*klinkev1.Record{class(`zone: "UTC" hours{type: 3 until{seconds: 60}}`)}, "record: hours from 0s until 1m0s are no two times of day, whole minutes"},
+		{[]*klinkev1.Record{class(`zone: "UTC" hours{type: 3 from{} until{seconds: 60}} hours{type: 2 from{} until{seconds: 60}} hours{type: 3 from{} until{seconds: 60}}`)},
+			"record: the hours of mobile stand apart"},
 		{[]*klinkev1.Record{cell(&klinkev1.Cell{Role: "r", Permission: "t.x", Level: "a@b"})}, "record: the level \"a@b\" cannot be written behind an @"},
 		{[]*klinkev1.Record{cell(&klinkev1.Cell{Role: "r", Permission: "x", Level: "a"})}, "record: \"x\" is no permission"},
 		{[]*klinkev1.Record{{Record: &klinkev1.Record_Subject{Subject: &klinkev1.Subject{Id: "a"}}}}, "record: a subject that is neither a user nor an app"},

@@ -11,6 +11,7 @@ import (
 // gathered is the records of one document by what the file groups them under.
 type gathered struct {
 	settings                              map[string][]*klinkev1.Setting
+	classes                               []pair
 	sites                                 map[string]*things
 	departments, groups, roles            map[string]*things
 	users, apps                           map[string]*things
@@ -79,6 +80,8 @@ func (g *gathered) add(r *klinkev1.Record) {
 	switch x := r.GetRecord().(type) {
 	case *klinkev1.Record_Setting:
 		g.settings[x.Setting.GetName()] = append(g.settings[x.Setting.GetName()], x.Setting)
+	case *klinkev1.Record_ServiceClass:
+		g.classes = append(g.classes, pair{quote(x.ServiceClass.GetName()), classPairs(x.ServiceClass)})
 	case *klinkev1.Record_Site:
 		entryOf(g.sites, x.Site.GetId()).own = r
 	case *klinkev1.Record_EmergencyNumber:
@@ -192,6 +195,12 @@ func (g *gathered) limitValue(l *klinkev1.Limit) {
 // write writes the document, its sections in the order of the reference.
 func (g *gathered) write(o *out) {
 	g.writeSettings(o)
+	if len(g.classes) > 0 {
+		o.raw("classes:\n")
+	}
+	for _, k := range g.classes {
+		o.line("  ", k)
+	}
 	for _, s := range []struct {
 		name    string
 		entries map[string]*things

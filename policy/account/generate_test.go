@@ -3,6 +3,9 @@
 package account
 
 import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
@@ -54,6 +57,31 @@ func genLevel(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"any", "own", "null", "ä b", "#"}).Draw(t, "level")
 }
 
+// genClass makes a class of service. Hours of one type stand together, since Apply keeps them sorted.
+func genClass(t *rapid.T, name string) *klinkev1.ServiceClass {
+	k := &klinkev1.ServiceClass{Name: name, Zone: rapid.SampledFrom([]string{"", "UTC", "Europe/Berlin", "no such", "null"}).Draw(t, "zone")}
+	types := rapid.SliceOfNDistinct(rapid.Int32Range(1, int32(len(klinkev1.NumberType_name)-1)), 0, 4, rapid.ID[int32])
+	for _, n := range types.Draw(t, "types") {
+		k.Types = append(k.Types, klinkev1.NumberType(n))
+	}
+	for _, p := range rapid.SliceOfNDistinct(rapid.StringMatching(`\+?[0-9]{1,15}`), 0, 4, rapid.ID[string]).Draw(t, "prefixes") {
+		k.Prefixes = append(k.Prefixes, &klinkev1.ClassPrefix{Prefix: p, Deny: rapid.Bool().Draw(t, "deny")})
+	}
+	if k.Zone == "" {
+		return k
+	}
+	for _, n := range types.Draw(t, "at hours") {
+		for range rapid.IntRange(1, 3).Draw(t, "spans") {
+			from, until := rapid.IntRange(0, 24*60).Draw(t, "from"), rapid.IntRange(0, 24*60).Draw(t, "until")
+			if from != until {
+				k.Hours = append(k.Hours, &klinkev1.ClassHours{Type: klinkev1.NumberType(n),
+					From: durationpb.New(time.Duration(from) * time.Minute), Until: durationpb.New(time.Duration(until) * time.Minute)})
+			}
+		}
+	}
+	return k
+}
+
 // genRecord makes a record of a kind. Departments and roles stand under names that sort before theirs, so that no circle
 // can arise.
 func genRecord(t *rapid.T, kind klinkev1.RecordKind) *klinkev1.Record {
@@ -72,6 +100,8 @@ func genRecord(t *rapid.T, kind klinkev1.RecordKind) *klinkev1.Record {
 	switch kind {
 	case klinkev1.RecordKind_RECORD_KIND_SETTING:
 		return &klinkev1.Record{Record: &klinkev1.Record_Setting{Setting: &klinkev1.Setting{Name: name("name"), Scope: optional("scope"), Value: text("value")}}}
+	case klinkev1.RecordKind_RECORD_KIND_SERVICE_CLASS:
+		return &klinkev1.Record{Record: &klinkev1.Record_ServiceClass{ServiceClass: genClass(t, name("name"))}}
 	case klinkev1.RecordKind_RECORD_KIND_SITE:
 		return &klinkev1.Record{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: name("id"), Region: name("region"), AccessDigits: digits(`[0-9]{0,3}`), Default: truth("default")}}}
 	case klinkev1.RecordKind_RECORD_KIND_EMERGENCY_NUMBER:

@@ -175,12 +175,6 @@ func at[M proto.Message](m *modelReader, n *node, piece M) M {
 	m.places[piece] = n.place()
 	return piece
 }
-
-// later refuses what the design describes and this version cannot do.
-func (m *modelReader) later(key *node) {
-	m.failf(key, "`%s` is not supported by this version", key.text)
-}
-
 func (m *modelReader) combine(n *node) {
 	switch s := m.name(n); s {
 	case "highest":

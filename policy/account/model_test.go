@@ -297,7 +297,7 @@ func TestReference(t *testing.T) {
 	}
 	known := slices.Concat(modelKeys(), strings.Fields(`attributes relations every levels actions fields read write gate override
 		require level emergency obligations id kind if default values grants grant when schedule includes under assignable label role
-		to from until zone hours country trunk international emergency types on attribute each user app principal number record?
+		to from until zone hours country trunk international emergency types prefixes on attribute each user app principal number record?
 		records groups bool? text? site?`))
 	for kind, options := range testKinds() {
 		known = append(append(known, kind), options...)

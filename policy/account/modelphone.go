@@ -26,7 +26,7 @@ func (m *modelReader) telephony(key string, n *node) {
 		}
 	case "classes":
 		for _, x := range m.named(n) {
-			m.model.Classes = append(m.model.Classes, m.class(x))
+			m.model.Classes = append(m.model.Classes, at(m, x.key, m.class(x.key.text, x.value)))
 		}
 	case "default_class":
 		m.model.DefaultClasses = map[string]string{}
@@ -83,38 +83,4 @@ func (m *modelReader) region(x entry) *klinkev1.Region {
 		m.failf(x.value, "the region `%s` has no emergency numbers", clip(out.Name))
 	}
 	return out
-}
-
-func (m *modelReader) class(x entry) *klinkev1.ServiceClass {
-	out := at(m, x.key, &klinkev1.ServiceClass{Name: x.key.text})
-	for _, e := range m.entries(x.value) {
-		switch e.key.text {
-		case "types":
-			for _, item := range m.items(e.value) {
-				if t := m.numberType(item); !slices.Contains(out.Types, t) { // a mixin may admit it too
-					out.Types = append(out.Types, t)
-				}
-			}
-		case "prefixes", "hours":
-			m.later(e.key)
-		default:
-			m.unknown(e.key, "key", []string{"types"})
-		}
-	}
-	return out
-}
-
-// numberType reads a kind of number: `mobile`, `international_premium`.
-func (m *modelReader) numberType(n *node) klinkev1.NumberType {
-	const prefix = "NUMBER_TYPE_"
-	s := m.text(n)
-	if v := klinkev1.NumberType_value[prefix+strings.ToUpper(s)]; v != 0 && s == strings.ToLower(s) {
-		return klinkev1.NumberType(v)
-	}
-	var known []string
-	for i := int32(1); i < int32(len(klinkev1.NumberType_name)); i++ {
-		known = append(known, strings.ToLower(strings.TrimPrefix(klinkev1.NumberType_name[i], prefix)))
-	}
-	m.unknown(n, "type of number", known)
-	return 0
 }

@@ -116,29 +116,43 @@ func (m *modelReader) days(n *node) []uint32 {
 
 // hours reads one pair of times, or a list of pairs.
 func (m *modelReader) hours(days []uint32, n *node) []*klinkev1.Hours {
-	pairs := m.items(n)
+	var out []*klinkev1.Hours
+	for _, p := range m.spans(n) {
+		if p.from >= p.until {
+			m.failf(p.at, "hours must end after they begin, on the same day")
+		}
+		out = append(out, &klinkev1.Hours{Days: days, From: durationpb.New(p.from), Until: durationpb.New(p.until)})
+	}
+	return out
+}
+
+// span is from one time of day until another.
+type span struct {
+	from, until time.Duration
+	at          *node
+}
+
+// spans reads one pair of times, or a list of pairs.
+func (r *reader) spans(n *node) []span {
+	pairs := r.items(n)
 	if len(pairs) > 0 && pairs[0].shape == scalar {
 		pairs = []*node{n}
 	}
-	var out []*klinkev1.Hours
+	var out []span
 	for _, p := range pairs {
-		times := m.items(p)
+		times := r.items(p)
 		if len(times) != 2 {
-			m.failf(p, `a pair of times is expected, as ["08:00", "18:00"]`)
+			r.failf(p, `a pair of times is expected, as ["08:00", "18:00"]`)
 			return nil
 		}
-		from, until := m.clock(times[0]), m.clock(times[1])
-		if from >= until {
-			m.failf(p, "hours must end after they begin, on the same day")
-		}
-		out = append(out, &klinkev1.Hours{Days: days, From: durationpb.New(from), Until: durationpb.New(until)})
+		out = append(out, span{r.clock(times[0]), r.clock(times[1]), p})
 	}
 	return out
 }
 
 // clock reads a time of day, 00:00 to 24:00.
-func (m *modelReader) clock(n *node) time.Duration {
-	s := m.text(n)
+func (r *reader) clock(n *node) time.Duration {
+	s := r.text(n)
 	if len(s) == 5 && s[2] == ':' {
 		h, err1 := strconv.ParseUint(s[:2], 10, 8)
 		minutes, err2 := strconv.ParseUint(s[3:], 10, 8)
@@ -146,6 +160,6 @@ func (m *modelReader) clock(n *node) time.Duration {
 			return d
 		}
 	}
-	m.failf(n, "`%s` is no time of day: write it as \"08:00\", at most \"24:00\"", clip(s))
+	r.failf(n, "`%s` is no time of day: write it as \"08:00\", at most \"24:00\"", clip(s))
 	return 0
 }

@@ -77,6 +77,8 @@ func sayable(r *klinkev1.Record) error {
 	case *klinkev1.Record_EmergencyNumber:
 		c.names(x.EmergencyNumber.GetSite())
 		c.digits(x.EmergencyNumber.GetNumber(), 3, 6)
+	case *klinkev1.Record_ServiceClass:
+		c.class(x.ServiceClass)
 	case *klinkev1.Record_SharingRule:
 		c.sharingRule(x.SharingRule)
 	}

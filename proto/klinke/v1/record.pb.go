@@ -1861,8 +1861,9 @@ func (x *SharingRule) GetRelated() map[string]SharingLevel {
 	return nil
 }
 
-// ServiceClass is a class of service: which numbers may be dialled. An emergency number is in no class. Of the prefixes with
-// which a number begins the longest decides; if there is none, its type does, within the type's hours.
+// ServiceClass is a class of service: which numbers may be dialled. An emergency number is in no class, nor is what is no
+// number. Of the prefixes with which a number begins the longest decides; if there is none, its type does, within the type's
+// hours. In which order types, prefixes and hours are written means nothing; they are kept sorted.
 type ServiceClass struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Key. The name.
@@ -1947,7 +1948,7 @@ func (x *ServiceClass) GetZone() string {
 // ClassPrefix decides about all numbers that begin with a prefix.
 type ClassPrefix struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prefix, in E.164 with its plus sign, or of extensions.
+	// The first digits of numbers in E.164, with the plus sign, or of extensions, without.
 	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// True to bar them, false to admit them.
 	Deny          bool `protobuf:"varint,2,opt,name=deny,proto3" json:"deny,omitempty"`
@@ -2006,7 +2007,7 @@ type ClassHours struct {
 	Type NumberType `protobuf:"varint,1,opt,name=type,proto3,enum=klinke.v1.NumberType" json:"type,omitempty"`
 	// The first moment, counted from local midnight by the clock on the wall, whole minutes.
 	From *durationpb.Duration `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
-	// The first moment outside, likewise; at most 24 hours.
+	// The first moment outside, likewise; at most 24 hours. Before `from`: on the day after.
 	Until         *durationpb.Duration `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
