@@ -30,6 +30,8 @@ func plan() []wall {
 	return []wall{
 		{dir: "policy", ours: []string{words, "policy/dial"}, refused: impure},
 		{dir: "policy/account", ours: []string{words, "policy"}, refused: impure},
+		{dir: "policy/world", ours: []string{words, "policy", "policy/account"}, refused: impure},
+		{dir: "policy/lint", ours: []string{words, "policy", "policy/account", "policy/world"}, refused: impure},
 		{dir: "policy/preset", ours: []string{words, "policy", "policy/account"}, refused: impure},
 		{dir: "policy/dial", ours: []string{words, "policy"}, refused: impure},
 		{dir: "store", ours: []string{words, "policy"}, refused: noWire},

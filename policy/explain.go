@@ -8,6 +8,9 @@ import (
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
+// Disagreement begins the last step of an explanation that came to another answer than Decide.
+const Disagreement = "the fast decision differs"
+
 // Explain answers a prepared question slowly, by the text of section 4.1, from the directory as it was written: it uses none
 // of what the snapshot merged ahead. It is the reference that Decide is tested against. The answer is Decide's; should the
 // two ever differ, the last step says so.
@@ -16,7 +19,7 @@ func Explain(s *Snapshot, r *Request, now time.Time) (Decision, []*klinkev1.Step
 	e.at = e.root
 	slow, fast := e.answer(), Decide(s, r, now)
 	if !slow.same(&fast) {
-		e.sayf("the fast decision differs (%s): this is an error of the program, please report it", fast.Reason)
+		e.sayf(Disagreement+" (%s): this is an error of the program, please report it", fast.Reason)
 	}
 	return fast, e.root.GetSteps()
 }

@@ -261,3 +261,6 @@ func (s scalar) String() string {
 	}
 	return s.text
 }
+
+// TestText is a test as model files write it; reasons and explanations name tests so.
+func TestText(t *klinkev1.Test) string { return render(t) }

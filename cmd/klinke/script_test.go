@@ -52,6 +52,12 @@ func tellStory(e *testscript.Env) error {
 			_ = s.server.end(syscall.SIGKILL)
 		}
 	})
+	for _, name := range preset.Names() {
+		world, _ := preset.World(name)
+		if err := os.WriteFile(filepath.Join(e.WorkDir, name+".world.yaml"), world, 0o600); err != nil {
+			return err
+		}
+	}
 	demo, _ := preset.Demo("demo")
 	return os.WriteFile(filepath.Join(e.WorkDir, "demo.yaml"), demo, 0o600)
 }

@@ -17,8 +17,12 @@ type Account struct {
 	// Model is the model that the tenant uses: its name, or with a version `name@3`. Empty when the file names none;
 	// then it can only be applied to a tenant that exists.
 	Model string
+	// Place is where the document begins.
+	Place Place
 	// Changes puts the document's records, in the order of Kinds.
 	Changes []*klinkev1.Change
+	// Places says for each of Changes where the file says it.
+	Places []Place
 	// Questions are the expected answers of a world file.
 	Questions []Question
 }
@@ -80,8 +84,9 @@ func (d *Decoder) next() (*Account, error) {
 		return nil, err
 	}
 	x := &accountReader{collector: collector{seen: map[string]placed{}}, earlier: d.seen, account: &Account{}, first: d.head == nil}
+	x.account.Place = n.place()
 	x.read(n)
-	x.account.Changes = x.changes()
+	x.account.Changes, x.account.Places = x.changes()
 	if x.err != nil {
 		return nil, x.err
 	}

@@ -114,7 +114,7 @@ func TestAccountReference(t *testing.T) {
 
 func TestQuestionLine(t *testing.T) {
 	as := mustDecode(t, "tenant: t\nquestions:\n  - {ask: a x t:1, expect: deny}\n  - {ask: a x t:2, expect: deny}")
-	if q := as[0].Questions; q[0].Line != 3 || q[1].Line != 4 || !q[0].At.IsZero() {
+	if q := as[0].Questions; q[0].Place.String() != "m.yaml:3:5" || q[1].Place.String() != "m.yaml:4:5" || !q[0].At.IsZero() {
 		t.Errorf("%+v", q)
 	}
 }

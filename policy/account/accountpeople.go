@@ -80,8 +80,9 @@ func (x *accountReader) role(id string, r entry) *klinkev1.Record {
 				x.add(item, &klinkev1.Record{Record: &klinkev1.Record_RoleInclude{RoleInclude: &klinkev1.RoleInclude{Role: id, Included: x.name(item)}}})
 			}
 		case "grants":
-			for i, c := range x.grants(id, e.value) {
-				x.add(e.value.items[i], &klinkev1.Record{Record: &klinkev1.Record_Cell{Cell: c}})
+			cells, places := x.grants(id, e.value)
+			for i, c := range cells {
+				x.add(places[i], &klinkev1.Record{Record: &klinkev1.Record_Cell{Cell: c}})
 			}
 		case "known":
 			x.boolean(e.value)

@@ -65,9 +65,10 @@ func (c *collector) add(at *node, r *klinkev1.Record) {
 	c.kinds[kind] = append(c.kinds[kind], p)
 }
 
-// changes returns what was gathered in the order of Kinds, departments and roles below those above them.
-func (c *collector) changes() []*klinkev1.Change {
-	out := make([]*klinkev1.Change, 0, len(c.seen))
+// changes returns what was gathered in the order of Kinds, departments and roles below those above them, and where each
+// stands in the file.
+func (c *collector) changes() (out []*klinkev1.Change, places []Place) {
+	out, places = make([]*klinkev1.Change, 0, len(c.seen)), make([]Place, 0, len(c.seen))
 	for _, k := range Kinds() {
 		ps := c.kinds[k]
 		if k == klinkev1.RecordKind_RECORD_KIND_DEPARTMENT || k == klinkev1.RecordKind_RECORD_KIND_ROLE {
@@ -79,9 +80,10 @@ func (c *collector) changes() []*klinkev1.Change {
 		}
 		for _, p := range ps {
 			out = append(out, &klinkev1.Change{Change: &klinkev1.Change_Put{Put: p.record}})
+			places = append(places, p.at.place())
 		}
 	}
-	return out
+	return out, places
 }
 
 // above returns a department's or role's id and that of the one above it.

@@ -16,28 +16,28 @@ func permissionLevel(s string) (permission, level string, found bool) {
 }
 
 // grants reads what a role says: `t.x@level`, `t.x` for the level `any`, or a map with a condition or a schedule. A later
-// grant of a model replaces the same permission of its mixin; in one file a permission is said once.
-func (r *reader) grants(role string, n *node) []*klinkev1.Cell {
-	var out []*klinkev1.Cell
+// grant of a model replaces the same permission of its mixin; in one file a permission is said once. It also returns where
+// each is said.
+func (r *reader) grants(role string, n *node) (out []*klinkev1.Cell, places []*node) {
 	place, said := map[string]int{}, map[string]*node{}
 	for _, item := range r.items(n) {
 		c := r.grant(role, item)
 		if r.err != nil {
-			return nil
+			return nil, nil
 		}
 		if first := said[c.Permission]; first != nil && first.file == item.file {
 			r.failf(item, "role `%s` says twice what it grants of `%s`, first in line %d", clip(role), clip(c.Permission), first.line)
-			return nil
+			return nil, nil
 		}
 		said[c.Permission] = item
 		if i, ok := place[c.Permission]; ok {
-			out[i] = c
+			out[i], places[i] = c, item
 			continue
 		}
 		place[c.Permission] = len(out)
-		out = append(out, c)
+		out, places = append(out, c), append(places, item)
 	}
-	return out
+	return out, places
 }
 
 func (r *reader) grant(role string, n *node) *klinkev1.Cell {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
@@ -16,17 +18,24 @@ const maxMixins = 32
 // `model`. mixin returns the bytes of a file that `uses` names, nil for a name that it does not know; it may be nil when
 // there are none. The model is complete (mixins and `every` are joined, levels are resolved), not yet compiled.
 func Model(file string, data []byte, mixin func(string) ([]byte, error)) (*klinkev1.Model, error) {
+	s, err := ReadModel(file, data, mixin)
+	if err != nil {
+		return nil, err
+	}
+	return s.Model, nil
+}
+
+// ReadModel is Model for those who ask where the pieces of the model stand.
+func ReadModel(file string, data []byte, mixin func(string) ([]byte, error)) (*Source, error) {
 	l := &loader{mixin: mixin}
 	tree, err := l.load(file, data)
 	if err != nil {
 		return nil, err
 	}
-	m := &modelReader{tree: tree, model: &klinkev1.Model{}, kinds: testKinds()}
+	m := &modelReader{tree: tree, model: &klinkev1.Model{}, kinds: testKinds(), places: map[proto.Message]Place{}, used: map[*node]bool{}}
 	m.read(strings.TrimSuffix(path.Base(file), path.Ext(file)))
-	if m.err != nil {
-		return nil, m.err
-	}
-	return m.model, nil
+	s := &Source{Model: m.model, Files: l.files, Idle: m.idle(), places: m.places}
+	return s, m.err
 }
 
 // loader joins a model file with its mixins.
@@ -34,9 +43,11 @@ type loader struct {
 	mixin func(string) ([]byte, error)
 	open  []string
 	count int
+	files []File // read so far
 }
 
 func (l *loader) load(file string, data []byte) (*node, error) {
+	l.files = append(l.files, File{file, data})
 	p := newParser(file, strings.NewReader(string(data)))
 	tree, err := p.next()
 	if err != nil || tree.shape != mapping {
@@ -103,7 +114,9 @@ type modelReader struct {
 	types     map[string]*typeScope
 	typeNames []string            // in order
 	kinds     map[string][]string // of tests
-	spent     int                 // tests and levels made; `every` and scales multiply them
+	places    map[proto.Message]Place
+	used      map[*node]bool // scales that an action names
+	spent     int            // tests and levels made; `every` and scales multiply them
 }
 
 func modelKeys() []string {
@@ -144,7 +157,7 @@ func (m *modelReader) section(key, n *node) {
 		m.roles(n)
 	case "assignments":
 		for _, item := range m.items(n) {
-			m.model.Assignments = append(m.model.Assignments, m.assignment(item))
+			m.model.Assignments = append(m.model.Assignments, at(m, item, m.assignment(item)))
 		}
 	case "schedules":
 		m.schedules(n)
@@ -157,6 +170,11 @@ func (m *modelReader) section(key, n *node) {
 	}
 }
 
+// at notes where a piece of the model stands.
+func at[M proto.Message](m *modelReader, n *node, piece M) M {
+	m.places[piece] = n.place()
+	return piece
+}
 func (m *modelReader) combine(n *node) {
 	switch s := m.name(n); s {
 	case "highest":
@@ -205,7 +223,7 @@ func (m *modelReader) users(n *node) {
 
 func (m *modelReader) settings(n *node) {
 	for _, s := range m.named(n) {
-		d := &klinkev1.SettingDeclaration{Name: s.key.text}
+		d := at(m, s.key, &klinkev1.SettingDeclaration{Name: s.key.text})
 		for _, e := range m.entries(s.value) {
 			switch e.key.text {
 			case "default":

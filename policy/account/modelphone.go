@@ -26,7 +26,7 @@ func (m *modelReader) telephony(key string, n *node) {
 		}
 	case "classes":
 		for _, x := range m.named(n) {
-			m.model.Classes = append(m.model.Classes, m.class(x.key.text, x.value))
+			m.model.Classes = append(m.model.Classes, at(m, x.key, m.class(x.key.text, x.value)))
 		}
 	case "default_class":
 		m.model.DefaultClasses = map[string]string{}

@@ -15,11 +15,14 @@ import (
 func (m *modelReader) roles(n *node) {
 	for _, x := range m.named(n) {
 		role := &klinkev1.Role{Id: x.key.text}
-		t := &klinkev1.RoleTemplate{Role: role}
+		t := at(m, x.key, &klinkev1.RoleTemplate{Role: role})
 		for _, e := range m.entries(x.value) {
 			switch e.key.text {
 			case "grants":
-				t.Cells = m.grants(role.Id, e.value)
+				cells, places := m.grants(role.Id, e.value)
+				for i, c := range cells {
+					t.Cells = append(t.Cells, at(m, places[i], c))
+				}
 			case "includes":
 				for _, item := range m.items(e.value) {
 					m.declared(item, "role", n)
@@ -70,7 +73,7 @@ func (m *modelReader) granted(n *node) {
 // schedules reads named hours: days, or ranges of days, and pairs of times.
 func (m *modelReader) schedules(n *node) {
 	for _, x := range m.named(n) {
-		s := &klinkev1.Schedule{Name: x.key.text}
+		s := at(m, x.key, &klinkev1.Schedule{Name: x.key.text})
 		for _, e := range m.entries(x.value) {
 			switch e.key.text {
 			case "zone":

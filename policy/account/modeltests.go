@@ -28,8 +28,13 @@ func (m *modelReader) tests(n *node, scope *typeScope) []*klinkev1.Test {
 	return out
 }
 
-// test reads one test: the name of a relation, or a map of the test's kind to its argument and of its options.
+// test reads one test and notes where it stands.
 func (m *modelReader) test(n *node, scope *typeScope) *klinkev1.Test {
+	return at(m, n, m.oneTest(n, scope))
+}
+
+// oneTest reads the name of a relation, or a map of the test's kind to its argument and of its options.
+func (m *modelReader) oneTest(n *node, scope *typeScope) *klinkev1.Test {
 	m.spend(n)
 	if n.shape == scalar {
 		name := m.name(n)

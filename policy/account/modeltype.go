@@ -46,7 +46,7 @@ func (m *modelReader) resourceTypes(n *node) {
 			return
 		}
 		scope := m.types[t.key.text]
-		out := &klinkev1.ResourceType{Name: scope.name}
+		out := at(m, t.key, &klinkev1.ResourceType{Name: scope.name})
 		var every, actions *node
 		for _, e := range m.entries(t.value) {
 			switch e.key.text {
@@ -54,7 +54,7 @@ func (m *modelReader) resourceTypes(n *node) {
 				out.Attributes = m.attributes(e.value)
 			case "relations":
 				for _, r := range m.named(e.value) {
-					out.Relations = append(out.Relations, &klinkev1.Relation{Name: r.key.text, Test: m.test(r.value, scope)})
+					out.Relations = append(out.Relations, at(m, r.key, &klinkev1.Relation{Name: r.key.text, Test: m.test(r.value, scope)}))
 				}
 			case "every":
 				every = e.value
@@ -73,7 +73,7 @@ func (m *modelReader) resourceTypes(n *node) {
 			if m.err != nil {
 				return
 			}
-			out.Actions = append(out.Actions, &klinkev1.Action{Name: a.key.text, Rule: m.rule(a.value, scope, joined...)})
+			out.Actions = append(out.Actions, at(m, a.key, &klinkev1.Action{Name: a.key.text, Rule: m.rule(a.value, scope, joined...)}))
 		}
 		m.model.Types = append(m.model.Types, out)
 	}
@@ -96,7 +96,7 @@ func (m *modelReader) attributes(n *node) []*klinkev1.Attribute {
 	known := kinds()
 	for _, e := range m.named(n) {
 		word, optional := strings.CutSuffix(m.text(e.value), "?")
-		a := &klinkev1.Attribute{Name: e.key.text, Kind: known[word], Optional: optional}
+		a := at(m, e.key, &klinkev1.Attribute{Name: e.key.text, Kind: known[word], Optional: optional})
 		if a.Kind == 0 && (word == "site" || m.types[word] != nil) {
 			a.Kind, a.Of = klinkev1.AttributeKind_ATTRIBUTE_KIND_ID, word
 		}
@@ -171,7 +171,7 @@ func (m *modelReader) knownFlags() []string {
 }
 
 func (m *modelReader) obligation(n *node, scope *typeScope) *klinkev1.Obligation {
-	o := &klinkev1.Obligation{}
+	o := at(m, n, &klinkev1.Obligation{})
 	var kind string
 	for _, e := range m.entries(n) {
 		switch e.key.text {
@@ -193,7 +193,7 @@ func (m *modelReader) obligation(n *node, scope *typeScope) *klinkev1.Obligation
 
 // fieldRules reads the two rules of all fields. Their `every` is their own; that of the type and the model is about actions.
 func (m *modelReader) fieldRules(n *node, scope *typeScope) *klinkev1.Fields {
-	out := &klinkev1.Fields{}
+	out := at(m, n, &klinkev1.Fields{})
 	every := n.get("every")
 	for _, e := range m.entries(n) {
 		switch e.key.text {

@@ -1,11 +1,5 @@
 package account
 
-import (
-	"fmt"
-
-	"github.com/klinke-authz/klinke/policy"
-)
-
 // shape is what a node is.
 type shape uint8
 
@@ -57,10 +51,6 @@ func (n *node) truth() (value, ok bool) {
 		return false, false
 	}
 	return n.text == "true", true
-}
-
-func (n *node) errorf(format string, args ...any) *policy.Error {
-	return policy.Errorf(policy.Invalid, n.file, "line %d, column %d: %s", n.line, n.col, fmt.Sprintf(format, args...))
 }
 
 // merge lays a model over a mixin: maps merge (the mixin's keys first), lists join (the mixin's items first), of scalars

@@ -13,8 +13,8 @@ import (
 
 // Question is one expected answer of a world file.
 type Question struct {
-	// Line is where it stands in the file, counted from 1.
-	Line int
+	// Place is where it stands in the file.
+	Place Place
 	// Text is the question as it is written: `user:anna listen recording:r9`.
 	Text string
 	// Check is the question without its tenant; see Request.
@@ -96,7 +96,7 @@ func askField(q *klinkev1.CheckRequest, field string) error {
 
 // question reads one expected answer.
 func (x *accountReader) question(n *node) Question {
-	q := Question{Line: n.line}
+	q := Question{Place: n.place()}
 	ask := n.get("ask")
 	if ask == nil {
 		x.need(n, "", "ask")

@@ -26,7 +26,26 @@ func (m *modelReader) scale(n *node, scope *typeScope) *klinkev1.Scale {
 		m.unknown(n, "scale", known)
 		return nil
 	}
-	return m.levels(name, body, scope)
+	m.used[body] = true
+	return at(m, n, m.levels(name, body, scope))
+}
+
+// idle returns the scales that no action names. One that several types share by an alias counts once.
+func (m *modelReader) idle() []Scale {
+	var out []Scale
+	look := func(typ string, levels *node) {
+		for _, e := range m.entries(levels) {
+			if !m.used[e.value] {
+				m.used[e.value] = true
+				out = append(out, Scale{Type: typ, Name: e.key.text, Place: e.key.place()})
+			}
+		}
+	}
+	look("", m.tree.get("levels"))
+	for _, name := range m.typeNames {
+		look(name, m.types[name].levels)
+	}
+	return out
 }
 
 // checkScales reads the scales of a type that no action names, so that mistakes in them are found too.
@@ -47,7 +66,7 @@ func (m *modelReader) levels(name string, body *node, scope *typeScope) *klinkev
 			continue
 		}
 		m.spend(e.key)
-		l := &klinkev1.Level{Name: m.word(e.key, "a level", "@")}
+		l := at(m, e.key, &klinkev1.Level{Name: m.word(e.key, "a level", "@")})
 		switch {
 		case e.value.shape == list:
 			l.Relations = m.tests(e.value, scope)

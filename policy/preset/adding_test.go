@@ -224,7 +224,7 @@ func (a *adder) add(p part) {
 			}
 			after, ok := decide(with[who], x, q.At)
 			if !ok {
-				a.t.Errorf("line %d: %s: an error with %s", q.Line, q.Text, role.GetId())
+				a.t.Errorf("%s: %s: an error with %s", q.Place, q.Text, role.GetId())
 				continue
 			}
 			if before.Allow != after.Allow {
@@ -232,20 +232,20 @@ func (a *adder) add(p part) {
 			}
 			if a.sum.merge != nil && x.GetAction().GetName() == "merge" {
 				if want := a.merging(with[who], x, q.At); x.GetActor() == nil && after.Allow != want {
-					a.t.Errorf("line %d: %s: with %s: got %t, and what it consists of gives %t", q.Line, q.Text, role.GetId(), after.Allow, want)
+					a.t.Errorf("%s: %s: with %s: got %t, and what it consists of gives %t", q.Place, q.Text, role.GetId(), after.Allow, want)
 				}
 				continue
 			}
 			if before.Allow != a.sum.lowest && after.Allow == a.sum.lowest {
 				if a.sum.but == nil || !a.sum.but(before, after) {
-					a.t.Errorf("line %d: %s: with %s from %+v to %+v", q.Line, q.Text, role.GetId(), before, after)
+					a.t.Errorf("%s: %s: with %s from %+v to %+v", q.Place, q.Text, role.GetId(), before, after)
 				}
 				a.excepted++
 			}
 			if levels := scale(a.m.Source(), x); x.GetActor() == nil && before.Level != "" && after.Level != "" && levels != nil {
 				from, to := slices.Index(levels, before.Level), slices.Index(levels, after.Level)
 				if a.sum.lowest && to > from || !a.sum.lowest && to < from {
-					a.t.Errorf("line %d: %s: with %s from level %s to %s", q.Line, q.Text, role.GetId(), before.Level, after.Level)
+					a.t.Errorf("%s: %s: with %s from level %s to %s", q.Place, q.Text, role.GetId(), before.Level, after.Level)
 				}
 			}
 		}

@@ -10,13 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/klinke-authz/klinke/policy"
 	"github.com/klinke-authz/klinke/policy/account"
 	"github.com/klinke-authz/klinke/policy/preset"
+	"github.com/klinke-authz/klinke/policy/world"
 )
 
 const (
@@ -60,35 +60,26 @@ type ready struct {
 	allow   bool
 }
 
-// commonestNow is the moment of which questions are asked that do not say one, as in the worlds.
-var commonestNow = time.Unix(1_800_000_000, 0)
-
 // commonest looks a preset's questions up in its world and prepares them. Preparing puts numbers into their canonical form,
 // which deciding then finds.
 func commonest(t testing.TB, name string, questions []account.Question) (out []ready) {
 	t.Helper()
-	data, found := preset.World(name)
-	if !found {
-		t.Fatalf("%s lists %s, which has no world", commonestFiles, name)
-	}
-	parts := load(t, compiled(t, name), data)
+	all := load(t, name).Questions
 	for _, q := range questions {
-		i := slices.IndexFunc(parts, func(p part) bool {
-			return slices.ContainsFunc(p.questions, func(w account.Question) bool {
-				return w.Expect == q.Expect && w.At.Equal(q.At) && proto.Equal(w.Request(""), q.Request(""))
-			})
+		i := slices.IndexFunc(all, func(w world.Question) bool {
+			return w.Expect == q.Expect && w.At.Equal(q.At) && proto.Equal(w.Request(""), q.Request(""))
 		})
 		if i < 0 {
-			t.Fatalf("%s, line %d: %s: the world does not ask this and expect %s", name, q.Line, q.Text, q.Expect)
+			t.Fatalf("%s: %s: the world does not ask this and expect %s", q.Place, q.Text, q.Expect)
 		}
 		if !q.At.IsZero() {
-			t.Fatalf("%s, line %d: %s: a common question is asked at any time", name, q.Line, q.Text)
+			t.Fatalf("%s: %s: a common question is asked at any time", q.Place, q.Text)
 		}
-		x := ready{name: q.Why, s: parts[i].s, request: &policy.Request{}, allow: q.Expect == "allow"}
+		x := ready{name: q.Why, s: all[i].Snapshot, request: &policy.Request{}, allow: q.Expect == "allow"}
 		asked := &policy.Question{Subject: q.Check.GetSubject(), Actor: q.Check.GetActor(), Action: q.Check.GetAction(),
 			Resource: q.Check.GetResource(), Context: q.Check.GetContext(), ActiveRoles: q.Check.GetActiveRoles()}
 		if err := x.s.Prepare(x.request, asked, x.s.Plan().Normalise); err != nil {
-			t.Fatalf("%s, line %d: %s: %v", name, q.Line, q.Text, err)
+			t.Fatalf("%s: %s: %v", q.Place, q.Text, err)
 		}
 		out = append(out, x)
 	}
@@ -114,10 +105,11 @@ func TestEveryPresetHasItsCommonestQuestions(t *testing.T) {
 }
 
 func TestCommonestQuestionsAllocateNothing(t *testing.T) {
+	now := world.Moment()
 	for name, questions := range listed(t) {
 		for _, x := range commonest(t, name, questions) {
 			var d policy.Decision
-			if n := testing.AllocsPerRun(100, func() { d = policy.Decide(x.s, x.request, commonestNow) }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { d = policy.Decide(x.s, x.request, now) }); n != 0 {
 				t.Errorf("%s: %s: %v allocations", name, x.name, n)
 			}
 			if d.Allow != x.allow {
@@ -161,14 +153,14 @@ func TestCommonestQuestionsAreDocumented(t *testing.T) {
 
 // BenchmarkCommonest decides each question again and again, with its subject and facts read and its number normalised.
 func BenchmarkCommonest(b *testing.B) {
-	all := listed(b)
+	all, now := listed(b), world.Moment()
 	for _, name := range preset.Names() {
 		for _, x := range commonest(b, name, all[name]) {
 			b.Run(name+"/"+x.name, func(b *testing.B) {
 				b.ReportAllocs()
 				var d policy.Decision
 				for b.Loop() {
-					d = policy.Decide(x.s, x.request, commonestNow)
+					d = policy.Decide(x.s, x.request, now)
 				}
 				if d.Allow != x.allow {
 					b.Fatalf("allowed %t", d.Allow)

@@ -71,17 +71,17 @@ func TestTeamsOfSavedRecords(t *testing.T) {
 		{suitecrm, "[parent]", "contact", update, `{"parent_groups": ["x"]}`, "", "x"},
 		{suitecrm, "[defaults]", "contact", update, `{}`, "", ""},
 	} {
-		text := "tenant: world" + teams
+		text := "tenant: world\nmodel: " + c.preset + teams
 		if c.settings != "" {
 			text += "settings: {inheritance: " + c.settings + "}\n"
 		}
-		parts := load(t, compiled(t, c.preset), []byte(text))
+		s := built(t, c.preset, []byte(text)).Snapshot
 		properties := &structpb.Struct{}
 		if err := protojson.Unmarshal([]byte(c.facts), properties); err != nil {
 			t.Fatal(err)
 		}
 		old := strings.Fields(c.old)
-		groups, added, err := parts[0].s.Inherit(&policy.Save{
+		groups, added, err := s.Inherit(&policy.Save{
 			Resource: &klinkev1.QuestionResource{Type: c.typ, Id: "r", Properties: properties}, Event: c.event, Groups: old,
 		}, time.Unix(1_800_000_000, 0))
 		if err != nil {

@@ -50,6 +50,12 @@ func tell(t *testing.T, name string) *telling {
 	}
 }
 
+// part is a tenant after one document of its world, and what is asked then.
+type part struct {
+	s         *policy.Snapshot
+	questions []account.Question
+}
+
 // parts applies a telling. One write takes a document's changes; piecemeal, each change is a write, and one that needs another
 // first waits for it.
 func (w *telling) parts(t *testing.T, piecemeal bool) (parts []part) {
@@ -128,7 +134,7 @@ func same(t *testing.T, how string, before, after []part, answer func(*policy.Sn
 			other := after[i].questions[j]
 			want := answer(before[i].s, q.Request("world"), q.At)
 			if got := answer(after[i].s, other.Request("world"), q.At); got != want {
-				t.Errorf("line %d: %s: %s: got %s, before %s", q.Line, q.Text, how, got, want)
+				t.Errorf("%s: %s: %s: got %s, before %s", q.Place, q.Text, how, got, want)
 			}
 		}
 	}

@@ -113,7 +113,7 @@ func (s *score) row() string {
 func try(t *testing.T, name string) (out []change) {
 	t.Helper()
 	data, _ := preset.File(name)
-	src := source(t, name, data)
+	src := messages(t, name, data)
 	world := expected(t, name)
 	if red, _ := world.red(src); red != "" {
 		t.Fatalf("before anything was changed: %s", red)
@@ -137,7 +137,7 @@ func try(t *testing.T, name string) (out []change) {
 	return out
 }
 
-func source(t *testing.T, name string, data []byte) *klinkev1.Model {
+func messages(t *testing.T, name string, data []byte) *klinkev1.Model {
 	t.Helper()
 	src, err := account.Model(name+".yaml", data, mixin)
 	if err != nil {
@@ -159,7 +159,7 @@ func mixins(t *testing.T) (out []string) {
 // ofMixin names the changes of what a mixin says. They have the same names in every preset that uses it.
 func ofMixin(t *testing.T, mixin string) (out []string) {
 	t.Helper()
-	src := source(t, mixin, []byte("model: "+mixin+"\nuses: ["+mixin+"]\n"))
+	src := messages(t, mixin, []byte("model: "+mixin+"\nuses: ["+mixin+"]\n"))
 	mutate(t, src, func(_ *klinkev1.Model, name string) { out = append(out, name) })
 	return out
 }
@@ -261,7 +261,7 @@ func (w expectations) red(src *klinkev1.Model) (why string, ok bool) {
 		}
 		for i := range doc.Questions {
 			if q := &doc.Questions[i]; !holds(out.Next, q) {
-				return fmt.Sprintf("line %d: %s", q.Line, q.Text), true
+				return fmt.Sprintf("%s: %s", q.Place, q.Text), true
 			}
 		}
 	}

@@ -1,18 +1,16 @@
 // These tests hold every preset to its world: the answers that its product gives, decided fast and explained slowly, also
-// after the tenant was written down and restored. The demonstration accounts fit their models.
+// after the tenant was written down and restored.
 package preset_test
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/klinke-authz/klinke/policy"
 	"github.com/klinke-authz/klinke/policy/account"
 	"github.com/klinke-authz/klinke/policy/preset"
+	"github.com/klinke-authz/klinke/policy/world"
 )
 
 func mixin(name string) ([]byte, error) {
@@ -20,53 +18,65 @@ func mixin(name string) ([]byte, error) {
 	return data, nil
 }
 
-func compiled(t testing.TB, name string) *policy.Model {
+func source(t testing.TB, name string) *account.Source {
 	t.Helper()
 	data, ok := preset.File(name)
 	if !ok {
 		t.Fatalf("no preset %s", name)
 	}
-	src, err := account.Model(name+".yaml", data, mixin)
+	src, err := account.ReadModel(name+".yaml", data, mixin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := policy.Compile(src, 1)
+	return src
+}
+
+func compiled(t testing.TB, name string) *policy.Model {
+	t.Helper()
+	m, err := source(t, name).Compile(1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-// part is a tenant after one document of its world, and what is asked then.
-type part struct {
-	s         *policy.Snapshot
-	questions []account.Question
+// load reads the world of a preset.
+func load(t testing.TB, name string) *world.World {
+	t.Helper()
+	data, ok := preset.World(name)
+	if !ok {
+		t.Fatal("a preset without a world")
+	}
+	return built(t, name, data)
 }
 
-// load applies an account file to a new tenant, document by document.
-func load(t testing.TB, m *policy.Model, data []byte) (parts []part) {
+// built makes the tenant of an account file of a preset.
+func built(t testing.TB, name string, data []byte) *world.World {
 	t.Helper()
-	at := policy.Stamp{Now: time.Unix(1_700_000_000, 0), Models: func(string, uint32) (*policy.Model, error) { return m, nil }}
-	out, err := policy.Apply(policy.Empty(), m.Factory(), at)
+	w, err := world.Read(name+".world.yaml", bytes.NewReader(data), func(string, uint32) (*policy.Model, error) { return source(t, name).Compile(1) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	for d := account.NewDecoder("world", bytes.NewReader(data)); ; {
-		doc, err := d.Next()
-		if errors.Is(err, io.EOF) {
-			return parts
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out, err = policy.Apply(out.Next, doc.Changes, at); err != nil {
-			t.Fatal(err)
-		}
-		parts = append(parts, part{out.Next, doc.Questions})
-	}
+	return w
 }
 
-func restored(t *testing.T, m *policy.Model, s *policy.Snapshot) *policy.Snapshot {
+// restored is the world with every tenant in it written down and read again.
+func restored(t *testing.T, w *world.World) *world.World {
+	t.Helper()
+	out := *w
+	out.Questions = slices.Clone(w.Questions)
+	again := map[*policy.Snapshot]*policy.Snapshot{}
+	for i := range out.Questions {
+		s := out.Questions[i].Snapshot
+		if again[s] == nil {
+			again[s] = restore(t, s, w.Model)
+		}
+		out.Questions[i].Snapshot = again[s]
+	}
+	return &out
+}
+
+func restore(t *testing.T, s *policy.Snapshot, m *policy.Model) *policy.Snapshot {
 	t.Helper()
 	r := policy.NewRestorer(func(string, uint32) (*policy.Model, error) { return m, nil })
 	for chunk, err := range s.Checkpoint() {
@@ -87,59 +97,18 @@ func restored(t *testing.T, m *policy.Model, s *policy.Snapshot) *policy.Snapsho
 func TestAnswers(t *testing.T) {
 	for _, name := range preset.Names() {
 		t.Run(name, func(t *testing.T) {
-			m := compiled(t, name)
-			data, ok := preset.World(name)
-			if !ok {
-				t.Fatal("a preset without a world")
-			}
-			for i, p := range load(t, m, data) {
-				answer(t, p.s, p.questions)
-				t.Run(fmt.Sprintf("restored %d", i+1), func(t *testing.T) { answer(t, restored(t, m, p.s), p.questions) })
-			}
+			w := load(t, name)
+			answer(t, w)
+			t.Run("restored", func(t *testing.T) { answer(t, restored(t, w)) })
 		})
 	}
 }
 
-func answer(t *testing.T, s *policy.Snapshot, questions []account.Question) {
+func answer(t *testing.T, w *world.World) {
 	t.Helper()
-	for _, q := range questions {
-		x := q.Request("world")
-		now := q.At
-		if now.IsZero() {
-			now = time.Unix(1_800_000_000, 0)
+	for i := range w.Questions {
+		if a := w.Questions[i].Ask(); !a.Passed() {
+			t.Errorf("%s (%s)", a, a.Question.Why)
 		}
-		r := &policy.Request{}
-		err := s.Prepare(r, &policy.Question{Subject: x.GetSubject(), Actor: x.GetActor(), Action: x.GetAction(), Resource: x.GetResource(),
-			Context: x.GetContext(), ActiveRoles: x.GetActiveRoles()}, s.Plan().Normalise)
-		if err != nil {
-			if q.Expect != "error" {
-				t.Errorf("line %d: %s: got error %v, want %s: %s", q.Line, q.Text, err, q.Expect, q.Why)
-			}
-			continue
-		}
-		d, steps := policy.Explain(s, r, now)
-		got := "deny"
-		if d.Allow {
-			got = "allow"
-		}
-		if got != q.Expect || q.Reason != 0 && d.Reason != q.Reason || q.Level != "" && d.Level != q.Level || q.Relation != "" && d.Relation != q.Relation {
-			t.Errorf("line %d: %s: got %s %s level %q relation %q missing %q, want %s %s %q %q: %s", q.Line, q.Text, got, d.Reason, d.Level, d.Relation,
-				d.Missing, q.Expect, q.Reason, q.Level, q.Relation, q.Why)
-		}
-		if text := steps[len(steps)-1].GetText(); text[0:min(8, len(text))] == "the fast" {
-			t.Errorf("line %d: %s: %s", q.Line, q.Text, text)
-		}
-	}
-}
-
-func TestDemos(t *testing.T) {
-	for demo, model := range demos(t) {
-		t.Run(demo, func(t *testing.T) {
-			data, _ := preset.Demo(demo)
-			m := compiled(t, model)
-			for _, p := range load(t, m, data) {
-				restored(t, m, p.s)
-			}
-		})
 	}
 }
