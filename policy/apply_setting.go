@@ -149,7 +149,7 @@ func (d *draft) putListedNumber(x *klinkev1.ListedNumber) (bool, error) {
 		return false, err
 	}
 	l := &d.s.lists[no]
-	if x.GetList() == extensionList {
+	if x.GetList() == ExtensionList {
 		if x.GetPrefix() || strings.HasPrefix(x.GetNumber(), "+") {
 			return false, Errorf(Invalid, "number", "an extension is its digits alone, one by one")
 		}
@@ -229,7 +229,7 @@ func (d *draft) putEmergencyNumber(x *klinkev1.EmergencyNumber) (bool, error) {
 	if len(old.Emergency) >= MaxEmergencyNumbers {
 		return false, Errorf(TooLarge, "", "a site has at most %d emergency numbers of its own", MaxEmergencyNumbers)
 	}
-	if l := &d.s.lists[d.s.model.listNo[extensionList]]; l.contains(n) {
+	if l := &d.s.lists[d.s.model.listNo[ExtensionList]]; l.contains(n) {
 		return false, Errorf(Refused, "number", "%s is an extension of this tenant; delete that first", n)
 	}
 	next := *old
@@ -272,7 +272,7 @@ func (d *draft) replan(field string) error {
 
 // extensions refuses a plan under which a configured extension is an emergency number.
 func (d *draft) extensions(field string) (err error) {
-	d.s.lists[d.s.model.listNo[extensionList]].all(func(code uint64) bool {
+	d.s.lists[d.s.model.listNo[ExtensionList]].all(func(code uint64) bool {
 		if n, _ := numberText(code); d.s.plan.IsEmergencySomewhere(n) {
 			err = Errorf(Refused, field, "extension %s would be an emergency number; delete it first", n)
 		}
