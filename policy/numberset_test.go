@@ -127,6 +127,29 @@ func TestOnlyNumbersHaveCodes(t *testing.T) {
 	}
 }
 
+// TestShortNumbersAboveLongOnes asks for what ends where many numbers go on.
+func TestShortNumbersAboveLongOnes(t *testing.T) {
+	s, b := &numberSet{}, new(batch)
+	for i := range 3_000 {
+		code, _ := numberCode(fmt.Sprintf("7%04d", i), false)
+		s.put(b, code)
+	}
+	seven, _ := numberCode("7", false)
+	for i, step := range []func(){
+		func() {}, func() { s.put(b, seven) }, func() { s.delete(b, seven) }, func() { s.put(b, seven|codePrefix) },
+	} {
+		step()
+		if listed := i == 1 || i == 3; s.contains("7") != listed || s.contains("79999") != (i == 3) {
+			t.Errorf("step %d: 7 is listed: %t, and 79999: %t", i, s.contains("7"), s.contains("79999"))
+		}
+		visited := 0
+		s.all(func(uint64) bool { visited++; return visited < 2_500 })
+		if visited != 2_500 {
+			t.Errorf("a visit that ends after 2,500 saw %d", visited)
+		}
+	}
+}
+
 // TestNumbersAreSmall fills lists in which numbers share as little, and as much, as they can.
 func TestNumbersAreSmall(t *testing.T) {
 	const n, most = 200_000, 16
