@@ -30,11 +30,10 @@ const (
 )
 
 // The code of a number: its digits from the left, four bits each, counted from 1, so that 0 is the end; then two flags.
-// Codes sort as a book sorts their numbers.
+// Codes sort as a book sorts their numbers. Checkpoints hold them too.
 const (
 	codePrefix = uint64(1)
 	codePlus   = uint64(2)
-	codeFlags  = uint64(0xf)
 )
 
 // numberCode packs a number; ok is false for what is no number of at most 15 digits.
@@ -72,6 +71,17 @@ func numberText(code uint64) (s string, prefix bool) {
 		text = append(text, '0'+d-1)
 	}
 	return string(text), code&codePrefix != 0
+}
+
+// isNumberCode says whether a code is that of a number.
+func isNumberCode(code uint64) bool {
+	_, length := codePlace(code)
+	for i := range length {
+		if codeDigit(code, i) > 10 {
+			return false
+		}
+	}
+	return length > 0 && code&(1<<(64-4*length)-1)&^(codePlus|codePrefix) == 0
 }
 
 // codeDigit is the digit at a place before the fifteenth, counted from 1, or 0 behind the end.

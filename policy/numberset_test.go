@@ -81,7 +81,7 @@ func TestNumberSetIsASet(t *testing.T) {
 					if !ok {
 						t.Fatalf("%s is refused", e.number)
 					}
-					if n, prefix := numberText(code); n != e.number || prefix != e.prefix {
+					if n, prefix := numberText(code); n != e.number || prefix != e.prefix || !isNumberCode(code) {
 						t.Fatalf("%v is %s %t", e, n, prefix)
 					}
 					if round%8 < 5 && draw.IntN(4) > 0 {
@@ -123,6 +123,15 @@ func TestOnlyNumbersHaveCodes(t *testing.T) {
 		}
 		if (&numberSet{n: 1}).contains(s) {
 			t.Errorf("%q is listed", s)
+		}
+	}
+}
+
+func TestOnlyCodesAreCodes(t *testing.T) {
+	for _, code := range []uint64{0, codePlus, codePrefix, 0xb << 60, 5<<60 | 0xb<<56, 5<<60 | 4, 5<<60 | 8, 5<<60 | 1<<52, 1 << 56, ^uint64(0)} {
+		if isNumberCode(code) {
+			n, prefix := numberText(code)
+			t.Errorf("%x is the code of %q %t", code, n, prefix)
 		}
 	}
 }
