@@ -39,9 +39,8 @@ type Outcome struct {
 func Apply(s *Snapshot, changes []*klinkev1.Change, at Stamp) (*Outcome, error) {
 	d := newDraft(s, at)
 	for i, c := range changes {
-		path := fmt.Sprintf("changes[%d]", i)
 		if err := d.change(c); err != nil {
-			return nil, within(path, err)
+			return nil, within(fmt.Sprintf("changes[%d]", i), err)
 		}
 	}
 	if len(d.changes) == 0 {

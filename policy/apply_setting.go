@@ -168,7 +168,7 @@ func (d *draft) putListedNumber(x *klinkev1.ListedNumber) (bool, error) {
 		return false, err
 	}
 	l := &d.s.lists[no]
-	if x.GetList() == extensionList {
+	if x.GetList() == ExtensionList {
 		if x.GetPrefix() || strings.HasPrefix(x.GetNumber(), "+") {
 			return false, Errorf(Invalid, "number", "an extension is its digits alone, one by one")
 		}
@@ -282,7 +282,7 @@ func (d *draft) putSiteOf(field string, x *site) error {
 	if err != nil {
 		return Errorf(Invalid, field, "%v", err)
 	}
-	extensions := &d.s.lists[d.s.model.listNo[extensionList]]
+	extensions := &d.s.lists[d.s.model.listNo[ExtensionList]]
 	for n := range alone.EmergencyNumbers(x.ID) {
 		if extensions.contains(n) {
 			return Errorf(Refused, field, "extension %s would be an emergency number; delete it first", n)

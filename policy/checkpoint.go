@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	checkpointFormat = 1
+	checkpointFormat = 2
+	checkpointOldest = 1         // the oldest that is read: numbers are records
 	checkpointRows   = 8_000     // subjects or combinations in a chunk: under the store's 256 KiB with ids of common length
+	checkpointCodes  = 25_000    // numbers in a chunk
 	checkpointBytes  = 200 << 10 // of ids or records in a chunk
 )
 
@@ -339,12 +341,20 @@ func (w *checkpointer) settings() {
 
 func (w *checkpointer) numbers() {
 	for i := range w.s.lists {
+		out := &klinkev1.CheckpointNumbers{List: w.s.model.lists[i]}
+		flush := func() {
+			if len(out.GetCodes()) > 0 {
+				w.emit(&klinkev1.CheckpointChunk{Numbers: out})
+				out.Codes = out.GetCodes()[:0] // marshalled
+			}
+		}
 		w.s.lists[i].all(func(code uint64) bool {
-			n, prefix := numberText(code)
-			w.add(&klinkev1.Record{Record: &klinkev1.Record_ListedNumber{ListedNumber: &klinkev1.ListedNumber{
-				List: w.s.model.lists[i], Number: n, Prefix: prefix}}}, digest{})
+			if out.Codes = append(out.Codes, code); len(out.GetCodes()) == checkpointCodes {
+				flush()
+			}
 			return !w.stopped
 		})
+		flush()
 	}
 }
 
@@ -377,8 +387,8 @@ func (r *Restorer) Add(chunk []byte) error {
 		return &Error{Kind: Damaged, Message: "a chunk of the checkpoint cannot be read", Cause: err}
 	}
 	if h := c.GetHeader(); h != nil {
-		if h.GetFormat() != checkpointFormat {
-			return Errorf(Format, "", "the checkpoint has format %d; this version reads %d", h.GetFormat(), checkpointFormat)
+		if f := h.GetFormat(); f < checkpointOldest || f > checkpointFormat {
+			return Errorf(Format, "", "the checkpoint has format %d; this version reads %d to %d", f, checkpointOldest, checkpointFormat)
 		}
 		m, err := r.d.at.Models(h.GetUseModel().GetModel(), h.GetUseModel().GetVersion())
 		if err != nil {

@@ -179,7 +179,7 @@ func (c *compiler) declare() error {
 	m := c.m
 	m.typeNo, m.limitNo, m.listNo = map[string]uint16{}, map[string]uint16{}, map[string]uint16{}
 	m.permNo = map[string]perm{}
-	number(m.listNo, &m.lists, extensionList)
+	number(m.listNo, &m.lists, ExtensionList)
 	for i, t := range m.source.GetTypes() {
 		if err := c.in("types", func() error { return c.fresh(t.GetName(), has(m.typeNo, t.GetName())) }); err != nil {
 			return err

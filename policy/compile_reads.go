@@ -64,7 +64,7 @@ func (c *compiler) reads(p *permission) []*klinkev1.Read {
 			}
 			if t.attr.kind == klinkev1.AttributeKind_ATTRIBUTE_KIND_NUMBER {
 				kinds[klinkev1.ReadKind_READ_KIND_SETTINGS] = true // sites say how a number is read
-				lists[extensionList] = true
+				lists[ExtensionList] = true
 			}
 			walk(t.sub)
 		}

@@ -251,7 +251,7 @@ func (d *Decision) reads(byModel []*klinkev1.Read) []*klinkev1.Read {
 	}
 	if d.numbers {
 		add(klinkev1.ReadKind_READ_KIND_SETTINGS, "")
-		add(klinkev1.ReadKind_READ_KIND_LIST, extensionList)
+		add(klinkev1.ReadKind_READ_KIND_LIST, ExtensionList)
 	}
 	return out
 }

@@ -118,7 +118,7 @@ func (f *factReader) number(to *fact) {
 	n := f.normalise(f.site, to.text)
 	to.special = n.Emergency
 	to.text, to.number, to.dials = n.Canonical(), n.Type, n.E164 != ""
-	if f.s.lists[f.s.model.listNo[extensionList]].contains(n.Stripped) {
+	if f.s.lists[f.s.model.listNo[ExtensionList]].contains(n.Stripped) {
 		to.text, to.number, to.dials = n.Stripped, klinkev1.NumberType_NUMBER_TYPE_INTERNAL, true
 	}
 }

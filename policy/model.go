@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 
 	"github.com/klinke-authz/klinke/policy/dial"
@@ -25,7 +27,7 @@ type Model struct {
 	direct      int      // the setting that says whether direct roles silence those through groups; -1 for none
 	limits      []string // names that tests use
 	limitNo     map[string]uint16
-	lists       []string // names that tests use, and extensionList
+	lists       []string // names that tests use, and ExtensionList
 	listNo      map[string]uint16
 	schedNo     map[string]uint16
 	scheds      []schedule
@@ -35,8 +37,8 @@ type Model struct {
 	numbers     bool // a type has a number among its attributes
 }
 
-// extensionList is the number list that holds a tenant's extensions.
-const extensionList = "extensions"
+// ExtensionList is the number list that holds a tenant's extensions.
+const ExtensionList = "extensions"
 
 // Name is the model's name.
 func (m *Model) Name() string { return m.source.GetName() }
@@ -46,6 +48,9 @@ func (m *Model) Version() uint32 { return m.version }
 
 // Source is the message that the model was compiled from. It must not be changed.
 func (m *Model) Source() *klinkev1.Model { return m.source }
+
+// Lists names the number lists that a tenant of the model may have: those that tests ask for, and the extensions.
+func (m *Model) Lists() []string { return slices.Sorted(slices.Values(m.lists)) }
 
 // perm is the dense number of a permission: below len(Model.perms) the model's own, from there on a named field's.
 type perm uint16

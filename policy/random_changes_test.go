@@ -2,6 +2,7 @@
 package policy
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -283,6 +284,10 @@ func dump(s *Snapshot) []string {
 	w.yield = func(c *klinkev1.CheckpointChunk) bool {
 		for _, r := range c.GetRecords() {
 			out = append(out, text(r.GetRecord())+" "+string(r.GetText()))
+		}
+		for _, code := range c.GetNumbers().GetCodes() {
+			n, prefix := numberText(code)
+			out = append(out, fmt.Sprintf("%s %s %t", c.GetNumbers().GetList(), n, prefix))
 		}
 		return true
 	}

@@ -32,7 +32,12 @@ func (r *Restorer) take(c *klinkev1.CheckpointChunk) error {
 		}
 	}
 	if x := c.GetSubjects(); x != nil {
-		return r.subjects(x)
+		if err := r.subjects(x); err != nil {
+			return err
+		}
+	}
+	if x := c.GetNumbers(); x != nil {
+		return r.numbers(x)
 	}
 	return nil
 }
@@ -167,4 +172,27 @@ func (r *Restorer) settle() {
 		r.d.leave(class)
 	}
 	r.classes, r.placed = nil, nil
+}
+
+// numbers puts numbers into a list. Extensions go through the door that writes go through, as does the first of a list that
+// the model lacks, to be named.
+func (r *Restorer) numbers(x *klinkev1.CheckpointNumbers) error {
+	d := r.d
+	no, known := d.s.model.listNo[x.GetList()]
+	for _, code := range x.GetCodes() {
+		if !isNumberCode(code) {
+			return &Error{Kind: Damaged, Message: "a number of the checkpoint is damaged", Cause: errCheckpoint}
+		}
+		if known && x.GetList() != ExtensionList && d.s.lists[no].n < MaxNumbersInList {
+			d.s.lists[no].put(d.b, code)
+			continue
+		}
+		listed := &klinkev1.ListedNumber{List: x.GetList()}
+		listed.Number, listed.Prefix = numberText(code)
+		record := &klinkev1.Record{Record: &klinkev1.Record_ListedNumber{ListedNumber: listed}}
+		if err := r.record(&klinkev1.CheckpointRecord{Record: record}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

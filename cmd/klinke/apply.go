@@ -37,12 +37,12 @@ type modelVersion struct {
 	version uint32
 }
 
-func (p *program) newApplier(r *remote) *applier {
-	return &applier{p: p, r: r, models: map[modelVersion]*klinkev1.Model{}, run: rand.Text()}
+func (p *program) newApplier() *applier {
+	return &applier{p: p, models: map[modelVersion]*klinkev1.Model{}, run: rand.Text()}
 }
 
 func (p *program) applyCommand() *cobra.Command {
-	a := p.newApplier(nil)
+	a := p.newApplier()
 	var files []string
 	cmd := p.clientFlags(&cobra.Command{
 		Use:   "apply -f FILE",

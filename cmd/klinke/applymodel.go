@@ -164,7 +164,7 @@ func (a *applier) sinkFor(ctx context.Context, t *target, now *klinkev1.GetModel
 	}
 	h := a.newRehearsal()
 	a.models[modelVersion{now.GetModel().GetName(), now.GetVersion()}] = now.GetModel()
-	return h, h.copyTenant(ctx, a, t.id, &klinkev1.UseModel{Model: now.GetModel().GetName(), Version: now.GetVersion()})
+	return h, h.copyTenant(ctx, a, t.id, &klinkev1.UseModel{Model: now.GetModel().GetName(), Version: now.GetVersion()}, account.Kinds()...)
 }
 
 // rehearsal applies changes to a snapshot of its own, by the server's rules.
@@ -199,12 +199,12 @@ func (h *rehearsal) write(_ context.Context, changes []*klinkev1.Change) (writte
 	return written{changes: out.Changes}, nil
 }
 
-// copyTenant copies what the server holds. Departments and roles come twice, since those above must be there first.
-func (h *rehearsal) copyTenant(ctx context.Context, a *applier, tenant string, use *klinkev1.UseModel) error {
+// copyTenant copies what the server holds of some kinds, in order. Departments and roles come twice, since those above must be there first.
+func (h *rehearsal) copyTenant(ctx context.Context, a *applier, tenant string, use *klinkev1.UseModel, kinds ...klinkev1.RecordKind) error {
 	quiet := &writer{to: h, note: a.p.notef, progress: &progress{}, tally: newTally()}
 	err := quiet.add(ctx, put(&klinkev1.Record{Record: &klinkev1.Record_UseModel{UseModel: use}}))
 	revisions := map[string]bool{}
-	for _, kind := range account.Kinds() {
+	for _, kind := range kinds {
 		var again []*klinkev1.Change
 		for record, e := range a.r.records(ctx, tenant, kind, revisions) {
 			if err == nil {
@@ -227,7 +227,7 @@ func (h *rehearsal) copyTenant(ctx context.Context, a *applier, tenant string, u
 		err = quiet.flush(ctx)
 	}
 	if err == nil && len(revisions) > 1 {
-		err = policy.Errorf(policy.Conflict, "tenant", "`%s` changed while it was copied for the rehearsal: try again", tenant)
+		err = policy.Errorf(policy.Conflict, "tenant", "`%s` changed while it was read: try again", tenant)
 	}
 	return err
 }

@@ -28,7 +28,7 @@ func (p *program) importCommand() *cobra.Command {
 func (p *program) pairsCommand() *cobra.Command {
 	var typ string
 	var dump bool
-	a := p.newApplier(nil)
+	a := p.newApplier()
 	cmd := p.clientFlags(&cobra.Command{
 		Use:   "pairs FILE --tenant T",
 		Short: "Make a tenant of user-permission pairs, or of roles with their permissions and users",

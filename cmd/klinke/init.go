@@ -14,7 +14,7 @@ import (
 func (p *program) initCommand() *cobra.Command {
 	var name string
 	var dump bool
-	a := p.newApplier(nil)
+	a := p.newApplier()
 	cmd := p.clientFlags(&cobra.Command{
 		Use:   "init --preset NAME --tenant T",
 		Short: "Make a tenant on a preset's model",

@@ -73,7 +73,7 @@ Exit codes: 0 success or allow, 1 deny or differences, 2 an error.`,
 	}
 	root.PersistentFlags().StringVar(&p.config, "config", "", "YAML file of settings (environment: KLINKE_CONFIG)")
 	root.AddCommand(p.serveCommand(), p.applyCommand(), p.exportCommand(), p.initCommand(), p.checkCommand(), p.batchCommand(),
-		p.explainCommand(), p.testCommand(), p.lintCommand(), p.verifyCommand(), p.importCommand(), p.versionCommand())
+		p.explainCommand(), p.testCommand(), p.lintCommand(), p.verifyCommand(), p.importCommand(), p.numbersCommand(), p.versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil { // by itself it takes any shell's name, and shows its help

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,11 +54,19 @@ Each setting comes from its flag, else from the environment, else from the file 
 	return cmd
 }
 
+// threads is how many threads may run Go at least, however few cores there are. Go lets a goroutine keep one for 10 ms, while
+// the system divides cores between threads more finely; so a long write does not keep questions waiting. See
+// docs/decisions/threads.md.
+const threads = 8
+
 func (p *program) serve(ctx context.Context, level slog.Level) (err error) {
 	if err := p.needData(); err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: level}))
+	if _, told := p.env("GOMAXPROCS"); !told && runtime.GOMAXPROCS(0) < threads {
+		runtime.GOMAXPROCS(threads)
+	}
 	listener, err := server.Listen(ctx, p.listen)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -137,10 +138,12 @@ func (p *program) sayApplied(t *target, w *writer, validateOnly bool) error {
 
 // progress says a line a second what a long run has done. The zero value says nothing.
 type progress struct {
-	p    *program
-	verb string
-	from *countingReader // what is read, nil when it is not known
-	size int64           // of what is read, 0 when it is not known
+	p     *program
+	verb  string
+	noun  string          // of what is done; empty for changes
+	total int             // of them, 0 when it is not known
+	from  *countingReader // what is read, nil when it is not known
+	size  int64           // of what is read, 0 when it is not known
 
 	done        int
 	began, last time.Time
@@ -157,8 +160,12 @@ func (g *progress) add(n int) {
 		return
 	}
 	g.last = now
-	line := fmt.Sprintf("%s: %s changes, %s a second", g.verb, thousands(g.done), thousands(int(float64(g.done)/now.Sub(g.began).Seconds())))
-	if g.size > 0 {
+	rate := int(float64(g.done) / now.Sub(g.began).Seconds())
+	line := fmt.Sprintf("%s: %s %s, %s a second", g.verb, thousands(g.done), cmp.Or(g.noun, "changes"), thousands(rate))
+	switch {
+	case g.total > 0:
+		line += fmt.Sprintf(", %d %%", 100*g.done/g.total)
+	case g.size > 0:
 		line += fmt.Sprintf(", %d %% of the file", min(100, 100*g.from.n/g.size))
 	}
 	g.say(line)

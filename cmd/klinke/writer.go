@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -58,6 +59,7 @@ type writer struct {
 	note     func(format string, args ...any)
 	progress *progress
 	tally    tally
+	chunk    int // changes in one write; 0 for chunkChanges
 
 	pending  []*klinkev1.Change
 	bytes    int
@@ -69,7 +71,7 @@ type writer struct {
 func (w *writer) add(ctx context.Context, changes ...*klinkev1.Change) error {
 	for _, c := range changes {
 		size := proto.Size(c) + 8
-		if len(w.pending) == chunkChanges || len(w.pending) > 0 && w.bytes+size > chunkBytes {
+		if len(w.pending) == cmp.Or(w.chunk, chunkChanges) || len(w.pending) > 0 && w.bytes+size > chunkBytes {
 			if err := w.flush(ctx); err != nil {
 				return err
 			}

@@ -35,7 +35,9 @@ type CheckpointChunk struct {
 	// Combinations of edges, numbered on from the previous chunk's.
 	Combinations *CheckpointCombinations `protobuf:"bytes,3,opt,name=combinations,proto3" json:"combinations,omitempty"`
 	// Subjects.
-	Subjects      *CheckpointSubjects `protobuf:"bytes,4,opt,name=subjects,proto3" json:"subjects,omitempty"`
+	Subjects *CheckpointSubjects `protobuf:"bytes,4,opt,name=subjects,proto3" json:"subjects,omitempty"`
+	// Numbers of a list. Format 1 has them as records.
+	Numbers       *CheckpointNumbers `protobuf:"bytes,5,opt,name=numbers,proto3" json:"numbers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -98,10 +100,17 @@ func (x *CheckpointChunk) GetSubjects() *CheckpointSubjects {
 	return nil
 }
 
+func (x *CheckpointChunk) GetNumbers() *CheckpointNumbers {
+	if x != nil {
+		return x.Numbers
+	}
+	return nil
+}
+
 // CheckpointHeader says how to read a checkpoint.
 type CheckpointHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The format: 1.
+	// The format: 1 or 2.
 	Format uint32 `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`
 	// The model in use.
 	UseModel *UseModel `protobuf:"bytes,2,opt,name=use_model,json=useModel,proto3" json:"use_model,omitempty"`
@@ -363,16 +372,73 @@ func (x *CheckpointSubjects) GetTexts() []byte {
 	return nil
 }
 
+// CheckpointNumbers are numbers of one list, each in a code: its digits from the left, four bits each, counted from 1, so
+// that 0 is the end of fewer than fifteen; then a 1 for all numbers that begin so and a 2 for a plus sign.
+type CheckpointNumbers struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The list.
+	List string `protobuf:"bytes,1,opt,name=list,proto3" json:"list,omitempty"`
+	// The codes, in ascending order but for the plus sign: all without it come first.
+	Codes         []uint64 `protobuf:"fixed64,2,rep,packed,name=codes,proto3" json:"codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointNumbers) Reset() {
+	*x = CheckpointNumbers{}
+	mi := &file_klinke_v1_checkpoint_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointNumbers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointNumbers) ProtoMessage() {}
+
+func (x *CheckpointNumbers) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_checkpoint_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointNumbers.ProtoReflect.Descriptor instead.
+func (*CheckpointNumbers) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_checkpoint_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CheckpointNumbers) GetList() string {
+	if x != nil {
+		return x.List
+	}
+	return ""
+}
+
+func (x *CheckpointNumbers) GetCodes() []uint64 {
+	if x != nil {
+		return x.Codes
+	}
+	return nil
+}
+
 var File_klinke_v1_checkpoint_proto protoreflect.FileDescriptor
 
 const file_klinke_v1_checkpoint_proto_rawDesc = "" +
 	"\n" +
-	"\x1aklinke/v1/checkpoint.proto\x12\tklinke.v1\x1a\x16klinke/v1/record.proto\"\xff\x01\n" +
+	"\x1aklinke/v1/checkpoint.proto\x12\tklinke.v1\x1a\x16klinke/v1/record.proto\"\xb7\x02\n" +
 	"\x0fCheckpointChunk\x123\n" +
 	"\x06header\x18\x01 \x01(\v2\x1b.klinke.v1.CheckpointHeaderR\x06header\x125\n" +
 	"\arecords\x18\x02 \x03(\v2\x1b.klinke.v1.CheckpointRecordR\arecords\x12E\n" +
 	"\fcombinations\x18\x03 \x01(\v2!.klinke.v1.CheckpointCombinationsR\fcombinations\x129\n" +
-	"\bsubjects\x18\x04 \x01(\v2\x1d.klinke.v1.CheckpointSubjectsR\bsubjects\"\xb2\x01\n" +
+	"\bsubjects\x18\x04 \x01(\v2\x1d.klinke.v1.CheckpointSubjectsR\bsubjects\x126\n" +
+	"\anumbers\x18\x05 \x01(\v2\x1c.klinke.v1.CheckpointNumbersR\anumbers\"\xb2\x01\n" +
 	"\x10CheckpointHeader\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x120\n" +
 	"\tuse_model\x18\x02 \x01(\v2\x13.klinke.v1.UseModelR\buseModel\x12\x14\n" +
@@ -389,7 +455,10 @@ const file_klinke_v1_checkpoint_proto_rawDesc = "" +
 	"\alengths\x18\x01 \x03(\rR\alengths\x12\x10\n" +
 	"\x03ids\x18\x02 \x01(\fR\x03ids\x12\"\n" +
 	"\fcombinations\x18\x03 \x03(\rR\fcombinations\x12\x14\n" +
-	"\x05texts\x18\x04 \x01(\fR\x05textsB9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
+	"\x05texts\x18\x04 \x01(\fR\x05texts\"=\n" +
+	"\x11CheckpointNumbers\x12\x12\n" +
+	"\x04list\x18\x01 \x01(\tR\x04list\x12\x14\n" +
+	"\x05codes\x18\x02 \x03(\x06R\x05codesB9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
 
 var (
 	file_klinke_v1_checkpoint_proto_rawDescOnce sync.Once
@@ -403,28 +472,30 @@ func file_klinke_v1_checkpoint_proto_rawDescGZIP() []byte {
 	return file_klinke_v1_checkpoint_proto_rawDescData
 }
 
-var file_klinke_v1_checkpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_klinke_v1_checkpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_klinke_v1_checkpoint_proto_goTypes = []any{
 	(*CheckpointChunk)(nil),        // 0: klinke.v1.CheckpointChunk
 	(*CheckpointHeader)(nil),       // 1: klinke.v1.CheckpointHeader
 	(*CheckpointRecord)(nil),       // 2: klinke.v1.CheckpointRecord
 	(*CheckpointCombinations)(nil), // 3: klinke.v1.CheckpointCombinations
 	(*CheckpointSubjects)(nil),     // 4: klinke.v1.CheckpointSubjects
-	(*UseModel)(nil),               // 5: klinke.v1.UseModel
-	(*Record)(nil),                 // 6: klinke.v1.Record
+	(*CheckpointNumbers)(nil),      // 5: klinke.v1.CheckpointNumbers
+	(*UseModel)(nil),               // 6: klinke.v1.UseModel
+	(*Record)(nil),                 // 7: klinke.v1.Record
 }
 var file_klinke_v1_checkpoint_proto_depIdxs = []int32{
 	1, // 0: klinke.v1.CheckpointChunk.header:type_name -> klinke.v1.CheckpointHeader
 	2, // 1: klinke.v1.CheckpointChunk.records:type_name -> klinke.v1.CheckpointRecord
 	3, // 2: klinke.v1.CheckpointChunk.combinations:type_name -> klinke.v1.CheckpointCombinations
 	4, // 3: klinke.v1.CheckpointChunk.subjects:type_name -> klinke.v1.CheckpointSubjects
-	5, // 4: klinke.v1.CheckpointHeader.use_model:type_name -> klinke.v1.UseModel
-	6, // 5: klinke.v1.CheckpointRecord.record:type_name -> klinke.v1.Record
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	5, // 4: klinke.v1.CheckpointChunk.numbers:type_name -> klinke.v1.CheckpointNumbers
+	6, // 5: klinke.v1.CheckpointHeader.use_model:type_name -> klinke.v1.UseModel
+	7, // 6: klinke.v1.CheckpointRecord.record:type_name -> klinke.v1.Record
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_klinke_v1_checkpoint_proto_init() }
@@ -439,7 +510,7 @@ func file_klinke_v1_checkpoint_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_klinke_v1_checkpoint_proto_rawDesc), len(file_klinke_v1_checkpoint_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
