@@ -72,7 +72,7 @@ func TestAnImportThatWasKilledIsGoneOnWith(t *testing.T) {
 	if added, unchanged := counted(match[1]), counted(match[2]); unchanged < numbers*4/10 || added == 0 || added+unchanged != numbers {
 		t.Errorf("%d put, %d unchanged of %d", added, unchanged, numbers)
 	}
-	if got, want := n.listed(), append(sorted, "+498999998*"); !sameSet(got, want) {
+	if got, want := n.listed(), slices.Concat(sorted, []string{"+498999998*"}); !sameSet(got, want) {
 		t.Errorf("the list has %d numbers, want the %d of the file and one prefix", len(got), len(want))
 	}
 	if out, code := n.run(args...); code != 0 || !strings.Contains(out, "\ncrm_contacts: 0 put, 60,000 unchanged\n") {
