@@ -20,13 +20,14 @@ type tenant struct {
 	active   map[string]bool     // users and apps
 	flags    map[string]bool
 	granted  map[string][]string // levels by object grants, by permission
+	given    map[string]*given   // roles, by the user or app that was given them
 	people   bool
 }
 
 func (v *view) account(w *world.World) {
 	t := &tenant{
 		roles: v.factory(false), assigned: map[string][]string{}, members: map[string][]string{},
-		active: map[string]bool{}, flags: map[string]bool{}, granted: map[string][]string{},
+		active: map[string]bool{}, flags: map[string]bool{}, granted: map[string][]string{}, given: map[string]*given{},
 	}
 	for _, a := range v.m.GetAssignments() {
 		t.assigned[a.GetRole()] = append(t.assigned[a.GetRole()], a.GetHolder())
@@ -37,31 +38,35 @@ func (v *view) account(w *world.World) {
 		t.record(c.GetPut(), w.Places[i])
 	}
 	v.roles(t.roles)
+	v.silenced(w, t)
 	v.nobodyHas(w, t)
 	v.questions(w)
 }
 
 // combined notes how the account has its roles combined, where the model leaves that to a setting.
 func (v *view) combined(w *world.World) {
-	name := v.m.GetCombineSetting()
-	if name == "" {
-		return
+	if name := v.m.GetCombineSetting(); name != "" {
+		words := v.values(w, name)
+		v.additive, v.subtractive = slices.Contains(words, "highest"), slices.Contains(words, "lowest")
 	}
-	var words []string
+}
+
+// values are what a setting is in an account, one after the other: questions may have been asked before it was changed.
+func (v *view) values(w *world.World, name string) (out []string) {
 	for _, s := range v.m.GetSettings() {
 		if s.GetName() == name && s.Default != nil {
-			words = []string{s.GetDefault()}
+			out = []string{s.GetDefault()}
 		}
 	}
 	for _, c := range w.Changes {
-		if s := c.GetPut().GetSetting(); s.GetName() == name {
-			if s.GetScope() == "" && len(w.Questions) == 0 { // else questions may have been asked before
-				words = nil
+		if s := c.GetPut().GetSetting(); s.GetName() == name && name != "" {
+			if s.GetScope() == "" && len(w.Questions) == 0 {
+				out = nil
 			}
-			words = append(words, s.GetValue())
+			out = append(out, s.GetValue())
 		}
 	}
-	v.additive, v.subtractive = slices.Contains(words, "highest"), slices.Contains(words, "lowest")
+	return out
 }
 
 // record learns what a record of the account says.
@@ -93,6 +98,12 @@ func (t *tenant) record(r *klinkev1.Record, at account.Place) {
 	case *klinkev1.Record_Assignment:
 		t.assigned[x.Assignment.GetRole()] = append(t.assigned[x.Assignment.GetRole()], x.Assignment.GetHolder())
 		t.roles.give(x.Assignment)
+		if h := x.Assignment.GetHolder(); strings.HasPrefix(h, "user:") || strings.HasPrefix(h, "app:") {
+			if t.given[h] == nil {
+				t.given[h] = &given{place: at}
+			}
+			t.given[h].roles = append(t.given[h].roles, x.Assignment.GetRole())
+		}
 	case *klinkev1.Record_ObjectGrant:
 		name := x.ObjectGrant.GetType() + "." + x.ObjectGrant.GetAction()
 		t.granted[name] = append(t.granted[name], x.ObjectGrant.GetLevel())

@@ -43,6 +43,8 @@ const (
 	UntouchedOpens = "untouched-opens"
 	// SilenceCloses is a role that grants what its silence about something else refuses.
 	SilenceCloses = "silence-closes"
+	// SilencesGroups is a role given to somebody himself that silences what his groups' roles keep from him.
+	SilencesGroups = "silences-groups"
 	// BindsSuperusers is a level below what a gate asks for, so that superusers are refused too.
 	BindsSuperusers = "binds-superusers"
 	// TestNeverPasses is a test that no question can pass where it stands.
@@ -59,7 +61,7 @@ const (
 func Codes() []string {
 	return []string{
 		ForgottenFactOpens, UnreachableLevel, UnusedScale, LevelAddsNothing, LevelShrinks, PermissionNobodyHas, RoleAddsNothing,
-		SilenceOpens, UntouchedOpens, SilenceCloses, BindsSuperusers, TestNeverPasses, UnknownRole, QuestionNeverPasses, Marker,
+		SilenceOpens, UntouchedOpens, SilenceCloses, SilencesGroups, BindsSuperusers, TestNeverPasses, UnknownRole, QuestionNeverPasses, Marker,
 	}
 }
 

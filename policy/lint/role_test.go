@@ -34,6 +34,11 @@ func chosen(model string) string {
 	return strings.Replace("combine: c\n"+model, "settings: {", "settings: {c: {default: highest, values: [lowest, highest]}, ", 1)
 }
 
+// silent is one in which roles given to somebody himself silence those of his groups, and whose scale opens.
+func silent(roles string) string {
+	return strings.Replace("direct_first: d\n"+open(roles), "settings: {", "settings: {d: {default: true}, ", 1)
+}
+
 const toAll = "assignments: [{role: r, to: everybody}]\n"
 
 const gated = "x: {level: reach, override: [root], gate: [{permission: self, at_least: own}]}"
@@ -116,7 +121,9 @@ const people = "tenant: a\nmodel: m\nusers: {anna: {roles: [r]}}\n" // three lin
 func accountCases() []one {
 	m := with("r: {grants: [t.x@any]}\nq: {grants: [u.z@any]}")
 	asked := people + "groups: {g: {members: [anna]}}\nassignments: [{role: q, to: 'group:g'}]\nquestions:\n  - "
-	const never = lint.QuestionNeverPasses
+	const never, groups = lint.QuestionNeverPasses, lint.SilencesGroups
+	const two = "r: {grants: [u.z@own]}\nq: {grants: [t.x@own, u.z@own]}"
+	const inGroup = "groups: {g: {members: [anna]}}\nassignments: [{role: q, to: 'group:g'}]"
 	return []one{
 		{code: lint.PermissionNobodyHas, model: m, account: people, want: "1:1 nobody has z of the type `u`: no role that somebody is given grants it"},
 		{code: lint.PermissionNobodyHas, model: m, account: people + "assignments: [{role: q, to: everybody}]"},
@@ -152,25 +159,30 @@ func accountCases() []one {
 		{code: lint.UntouchedOpens, model: chosen(open("r: {grants: ['*.*@any']}")) + toAll, account: "tenant: a\nmodel: m\nsettings: {c: lowest}"},
 		{code: lint.SilenceOpens, model: open("r: {grants: ['*.*@any']}"), account: people + "roles:\n  p: {grants: [t.x@none]}",
 			want: "5:3 the role `p` says nothing about `u.z`, whose default passes: whoever has no other role may"},
-		{code: lint.RoleAddsNothing, model: m, account: people + "roles: {p: {grants: [t.x@own]}}\nassignments: [{role: r, to: everybody}, {role: q, to: everybody}]",
-			want: "4:9 the role `p` changes nothing for whoever gets it: all that it says holds without it"}, // everybody has more
-		{code: lint.RoleAddsNothing, model: m, account: people + "apps: {pad: {roles: [p]}}\nroles: {p: {grants: [t.x@own]}}\nassignments: [{role: r, to: everybody}, {role: q, to: everybody}]"}, // apps are not everybody
-		{code: lint.RoleAddsNothing, model: m, account: people + "roles: {p: {grants: [t.x@own]}}\nassignments: [{role: q, to: everybody}, {role: r, to: everybody, until: 2030-01-01T00:00:00Z}]"},
-		{code: lint.RoleAddsNothing, model: lowest(m), account: people + "roles: {p: {grants: [t.x@own]}}\nassignments: [{role: r, to: everybody}, {role: q, to: everybody}]"},
-		{code: lint.RoleAddsNothing, model: strings.ReplaceAll(m, "own: {is: owner}", "own: {same_role: owner}"),
-			account: people + "roles: {p: {}}\nassignments: [{role: q, to: everybody}]"}, // two who have it share it
-		{code: lint.UntouchedOpens, model: open("r: {grants: ['*.*@any']}") + toAll, account: "tenant: a\nmodel: m",
-			want: "1:1 the role `r` leaves `u` and `t` at what holds by default, and that passes: where roles add up it opens them to everybody"},
-		{code: lint.UntouchedOpens, model: open("r: {grants: ['*.*@any']}") + toAll, account: "tenant: a\nmodel: m\nroles: {r: {known: true, grants: [t.x@none, u.z@own]}}"},
-		{code: lint.UntouchedOpens, model: chosen(open("r: {grants: ['*.*@any']}")) + toAll, account: "tenant: a\nmodel: m",
-			want: "1:1 the role `r` leaves `u` and `t` at what holds by default, and that passes: where roles add up it opens them to everybody"},
-		{code: lint.UntouchedOpens, model: chosen(open("r: {grants: ['*.*@any']}")) + toAll, account: "tenant: a\nmodel: m\nsettings: {c: lowest}"},
 		{code: lint.SilenceOpens, model: open("r: {grants: ['*.*@any']}"), account: people + "roles: {r: {known: true, grants: [t.x@none]}}"},
 		{code: lint.BindsSuperusers, model: strings.Replace(ruled(gated, "r: {grants: ['*.*@any']}"), noneOwn, noneOwn+", default: own", 1),
 			account: people + "roles: {p: {grants: [t.x@none, u.z@own]}}",
 			want:    "4:22 the role `p` says `none` about t.x, whose gate `permission self at least own` binds superusers too"},
 		{code: lint.BindsSuperusers, model: strings.Replace(ruled(gated, "r: {grants: ['*.*@any']}"), noneOwn, noneOwn+", default: own", 1),
 			account: people + "roles: {p: {grants: [t.x@own, u.z@own]}}"},
+
+		{code: groups, model: silent(two), account: people + inGroup,
+			want: "3:24 what user:anna was given directly, `r`, silences the roles of his groups and says nothing about `t.x`, which they keep from him"},
+		{code: groups, model: silent(two + "\np: {grants: [u.z@any]}"), account: strings.Replace(people, "[r]", "[r, p]", 1) + inGroup,
+			want: "3:24 what user:anna was given directly, `r` and `p`, silences the roles of his groups and says nothing about `t.x`, which they keep from him"},
+		{code: groups, model: silent(two), account: people + inGroup + "\nsettings: {d: false}"},
+		{code: groups, model: strings.Replace(silent(two), "{default: true}", "{default: false}", 1), account: people + inGroup},
+		{code: groups, model: strings.Replace(silent(two), "{default: true}", "{default: false}", 1), account: people + inGroup + "\nsettings: {d: true}",
+			want: "3:24 what user:anna was given directly, `r`, silences the roles of his groups and says nothing about `t.x`, which they keep from him"},
+		{code: groups, model: open(two), account: people + inGroup},                                                          // both speak
+		{code: groups, model: silent(two), account: strings.Replace(people, "{roles", "{active: false, roles", 1) + inGroup}, // he may not ask
+		{code: groups, model: silent("r: {grants: [u.z@any, t.x@own]}\nq: {grants: [t.x@none, u.z@own]}"), account: people + inGroup},
+		{code: groups, model: silent("r: {grants: [u.z@own]}\nq: {grants: [t.x@any]}"), account: people + inGroup}, // they keep nothing from him
+		{code: groups, model: silent(two), account: people + "groups: {h: {}, g: {members: ['group:h']}}\nassignments: [{role: q, to: 'group:g'}]"},
+		{code: groups, model: silent(two), account: people + "groups: {h: {members: [anna]}, g: {members: ['group:h']}}\nassignments: [{role: q, to: 'group:g'}]",
+			want: "3:24 what user:anna was given directly, `r`, silences the roles of his groups and says nothing about `t.x`, which they keep from him"},
+		{code: groups, model: silent(two), account: people + "groups: {g: {members: [anna]}}\n" +
+			"roles: {p: {grants: ['*.*@none']}}\nassignments: [{role: q, to: 'group:g'}, {role: p, to: everybody}]"}, // everybody's speaks still
 
 		{code: never, model: m, account: asked + "{ask: anna w t:1, expect: allow}",
 			want: `7:5 ` + "`anna w t:1` expects allow, and is no question: action.name: type \"t\" has no action \"w\""},

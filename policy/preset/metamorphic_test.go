@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"strconv"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +217,7 @@ type renaming struct {
 	model *klinkev1.Model
 	users map[string]bool // by the name before
 	teams map[string]bool // groups, likewise
+	known map[string]bool // all that is renamed, likewise
 }
 
 func (n *renaming) holder(h string) string {
@@ -369,16 +371,97 @@ func (n *renaming) question(x *klinkev1.CheckRequest) {
 	n.facts(x.GetResource().GetType(), x.GetResource().GetProperties())
 }
 
-// names says whether a condition quotes somebody who is renamed.
-func (n *renaming) names(condition string) bool {
-	for _, known := range []map[string]bool{n.users, n.teams} {
-		for id := range known {
-			if strings.Contains(condition, strconv.Quote(id)) || strings.Contains(condition, "'"+id+"'") {
-				return true
-			}
+// literal is a text in a condition; with its kind before it, as `user:x`, when a condition writes a holder.
+var literal = regexp.MustCompile(`"(?:[a-z]+[+]?:)?([^"]*)"|'(?:[a-z]+[+]?:)?([^']*)'`)
+
+// quoted is the first renamed id that a condition quotes, empty when it quotes none.
+func (n *renaming) quoted(condition string) string {
+	for _, m := range literal.FindAllStringSubmatch(condition, -1) {
+		if id := m[1] + m[2]; n.known[id] {
+			return id
 		}
 	}
-	return false
+	return ""
+}
+
+// rename prepares to rename everybody and everything in a telling.
+func rename(w *telling) *renaming {
+	n := &renaming{model: w.model, users: map[string]bool{}, teams: map[string]bool{}, known: map[string]bool{}}
+	for _, r := range w.model.GetRoles() {
+		n.known[r.GetRole().GetId()] = true
+	}
+	for _, doc := range w.documents {
+		for _, c := range doc.changes {
+			n.know(c.GetPut())
+		}
+	}
+	return n
+}
+
+// know notes the id of whoever or whatever a record makes.
+func (n *renaming) know(r *klinkev1.Record) {
+	for _, id := range []string{r.GetSubject().GetId(), r.GetGroup().GetId(), r.GetDepartment().GetId(), r.GetRole().GetId()} {
+		if id != "" {
+			n.known[id] = true
+		}
+	}
+	if r.GetSubject().GetType() == klinkev1.SubjectType_SUBJECT_TYPE_USER {
+		n.users[r.GetSubject().GetId()] = true
+	}
+	if id := r.GetGroup().GetId(); id != "" {
+		n.teams[id] = true
+	}
+}
+
+// conditions are the fields of records and models that hold one.
+var conditions = []protoreflect.FullName{"klinke.v1.Cell.when", "klinke.v1.Assignment.when", "klinke.v1.When.cel"}
+
+// eachCondition visits the conditions in a message.
+func eachCondition(m protoreflect.Message, visit func(condition string)) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case slices.Contains(conditions, f.FullName()):
+			visit(v.String())
+		case f.Message() == nil || f.IsMap():
+		case f.IsList():
+			for i := range v.List().Len() {
+				eachCondition(v.List().Get(i).Message(), visit)
+			}
+		default:
+			eachCondition(v.Message(), visit)
+		}
+		return true
+	})
+}
+
+func TestConditionsThatQuoteANameAreFound(t *testing.T) {
+	n := &renaming{known: map[string]bool{"anna": true, "nord": true, "chef": true}}
+	for condition, want := range map[string]string{
+		`subject.id == "anna"`:                                "anna",
+		`resource.employee == 'user:anna'`:                    "anna",
+		`context.x == "y" && 'nord' in resource.groups`:       "nord",
+		`resource.to == "role+:chef"`:                         "chef",
+		`resource.kind == 'text' || context.anna == "hannah"`: "",
+		`resource.kind == "annas"`:                            "",
+	} {
+		m := &klinkev1.Model{
+			Roles: []*klinkev1.RoleTemplate{{Cells: []*klinkev1.Cell{{When: condition}}}},
+			Types: []*klinkev1.ResourceType{{Actions: []*klinkev1.Action{{Rule: &klinkev1.Rule{Gate: []*klinkev1.Test{
+				{Test: &klinkev1.Test_When{When: &klinkev1.When{Cel: condition}}},
+			}}}}}},
+			Assignments: []*klinkev1.Assignment{{When: condition}},
+		}
+		found := 0
+		eachCondition(m.ProtoReflect(), func(each string) {
+			found++
+			if got := n.quoted(each); got != want {
+				t.Errorf("%s quotes %q, want %q", each, got, want)
+			}
+		})
+		if found != 3 {
+			t.Errorf("%s: found in %d of 3 places", condition, found)
+		}
+	}
 }
 
 func TestNamesNeverMatter(t *testing.T) {
@@ -386,23 +469,18 @@ func TestNamesNeverMatter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before, w := tell(t, name).parts(t, false), tell(t, name)
 			w.model = proto.CloneOf(w.model)
-			n := &renaming{model: w.model, users: map[string]bool{}, teams: map[string]bool{}}
-			for _, doc := range w.documents {
-				for _, c := range doc.changes {
-					if x := c.GetPut().GetSubject(); x.GetType() == klinkev1.SubjectType_SUBJECT_TYPE_USER {
-						n.users[x.GetId()] = true
-					}
-					n.teams[c.GetPut().GetGroup().GetId()] = true
+			n := rename(w)
+			refuse := func(condition string) {
+				if id := n.quoted(condition); id != "" {
+					t.Fatalf("the condition %s quotes %s, and is not rewritten here", condition, id)
 				}
 			}
-			delete(n.teams, "")
+			eachCondition(w.model.ProtoReflect(), refuse)
 			n.roles(w.model.ProtoReflect())
 			renamed := 0
 			for _, doc := range w.documents {
 				for _, c := range doc.changes {
-					if when := c.GetPut().GetCell().GetWhen() + c.GetPut().GetAssignment().GetWhen(); n.names(when) {
-						t.Fatalf("the condition %s names somebody, and is not rewritten here", when)
-					}
+					eachCondition(c.ProtoReflect(), refuse)
 					old := proto.CloneOf(c)
 					n.record(c.GetPut())
 					if !proto.Equal(c, old) {
