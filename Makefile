@@ -14,6 +14,7 @@ COUNT ?= 1
 REF ?=
 FUZZTIME ?= 10s
 ROUNDS ?= 100
+NUMBERS ?= 5000000
 ONCE ?=
 PRESET ?= bitrix24
 
@@ -79,10 +80,15 @@ benchcmp: $(BIN)/benchstat ## Compare the benchmarks with those of REF in interl
 	@if [[ -z '$(REF)' ]]; then echo 'benchcmp: say with what to compare: make benchcmp REF=main~1' >&2; exit 2; fi
 	scripts/benchcmp.sh '$(REF)' '$(COUNT)' '$(BENCH)' '$(PKG)' $(BIN)/benchstat
 
+.PHONY: numbers
+numbers: ## Import NUMBERS numbers into a running server, and say how long answers took meanwhile and what memory it had.
+	KLINKE_NUMBERS='$(NUMBERS)' go test -count=1 -timeout 60m -v -run TestAnswersWhileNumbersAreImported ./cmd/klinke
+
 .PHONY: nightly
-nightly: ## What is too long for every push: ROUNDS kills of a writing server and rounds of the law's properties, all questions about the real roles, long fuzzing.
+nightly: ## What is too long for every push: ROUNDS kills of a writing server and rounds of the law's properties, all questions about the real roles, a list of 5,000,000 numbers, long fuzzing.
 	KLINKE_CRASH_ROUNDS='$(ROUNDS)' KLINKE_RBAC_WHOLE=true scripts/unproved.sh go test -race -shuffle=on -count=1 -timeout 60m ./...
 	KLINKE_PROPERTY_ROUNDS='$(ROUNDS)' go test -count=1 -timeout 120m ./policy
+	$(MAKE) numbers
 	go test -race -shuffle=on -count=10 -timeout 60m ./...
 	$(MAKE) fuzz FUZZTIME=10m
 

@@ -30,12 +30,16 @@ func (p *program) numbersCommand() *cobra.Command {
 
 // numbersChunk is how many numbers one write carries: so few that the server is at none of its steps for long, since
 // those who ask questions meanwhile wait for a processor.
-const numbersChunk = 1000
+const numbersChunk = 250
+
+// numbersLoad is the percentage of the time in which an import keeps the server busy, unless it is told otherwise.
+const numbersLoad = 50
 
 // numbersImport is one run of klinke numbers import.
 type numbersImport struct {
 	*applier
 	list, site, region, badLines string
+	load                         int
 }
 
 func (p *program) numbersImportCommand() *cobra.Command {
@@ -53,7 +57,8 @@ twice counts once. Numbers that are in the list already, and are not in the file
 The whole file is read and checked before anything is written. Every line that is no number is reported with its place.
 With --bad-lines refuse nothing is then imported, and the exit code is 2; with skip the rest is, and it is 1.
 
-Numbers are written in order, 1,000 at a time. When the import is interrupted, run it again: it puts all numbers again, and
+Numbers are written in order, 250 at a time, with pauses, so that those who ask the server meanwhile hardly notice; --load 100
+leaves the pauses out. When the import is interrupted, run it again: it puts all numbers again, and
 those that are there already make no entry and cost the disk nothing.`,
 		Example: `  klinke numbers import --tenant demo --list crm_contacts contacts.txt
   cut -d';' -f3 contacts.csv | klinke numbers import --tenant demo --list crm_contacts --region DE -`,
@@ -64,6 +69,7 @@ those that are there already make no entry and cost the disk nothing.`,
 	f.StringVar(&i.site, "site", "", "the site at which numbers without a country code are dialled")
 	f.StringVar(&i.region, "region", "", "the model's region in which they are dialled, instead of a site")
 	f.StringVar(&i.badLines, "bad-lines", "refuse", "what to do when lines are no numbers: refuse to import, or skip them")
+	f.IntVar(&i.load, "load", numbersLoad, "the percentage of the time, 1 to 100, in which the server is to be busy with the import")
 	f.BoolVar(&i.validateOnly, "validate-only", false, "check the file, and change nothing")
 	f.StringVar(&i.reason, "reason", "", "why, for the log")
 	f.StringVar(&i.author, "author", "", "on whose behalf, for the log")
@@ -83,6 +89,8 @@ func (i *numbersImport) run(ctx context.Context, file string) error {
 		return usagef("--site and --region say the same thing: leave one of them out")
 	case i.badLines != "refuse" && i.badLines != "skip":
 		return usagef("--bad-lines is refuse or skip, not `%s`", i.badLines)
+	case i.load < 1 || i.load > 100:
+		return usagef("--load is a percentage from 1 to 100, not %d", i.load)
 	}
 	var err error
 	if i.r, err = p.dial(); err != nil {
@@ -164,7 +172,7 @@ func (i *numbersImport) read(ctx context.Context, name string, plan *dial.Plan, 
 	if err != nil {
 		return err
 	}
-	w := &writer{to: &remoteSink{a: i.applier, tenant: i.p.tenant}, note: i.p.notef, tally: newTally(), chunk: numbersChunk,
+	w := &writer{to: &remoteSink{a: i.applier, tenant: i.p.tenant}, note: i.p.notef, tally: newTally(), chunk: numbersChunk, load: i.load,
 		progress: &progress{p: i.p, verb: "import", noun: "numbers", began: time.Now(), last: time.Now(), total: len(l.numbers)}}
 	if l.numBad > 0 && i.badLines == "refuse" {
 		if err := i.sayImported(l, w, true); err != nil {

@@ -31,7 +31,7 @@ func TestAnImportThatWasKilledIsGoneOnWith(t *testing.T) {
 	sorted := strings.Fields(string(whole)) // as they are written
 	slices.SortFunc(sorted, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 	last := sorted[len(sorted)-1]
-	args := []string{"numbers", "import", "--tenant", "t", "--list", "crm_contacts", file}
+	args := []string{"numbers", "import", "--tenant", "t", "--list", "crm_contacts", file, "--load", "100"}
 
 	// The command is killed once a tenth is there, then the server once four tenths are.
 	n.cutOff(args, sorted[numbers/10], last, func(client *exec.Cmd) {
@@ -72,8 +72,9 @@ func TestAnImportThatWasKilledIsGoneOnWith(t *testing.T) {
 	if added, unchanged := counted(match[1]), counted(match[2]); unchanged < numbers*4/10 || added == 0 || added+unchanged != numbers {
 		t.Errorf("%d put, %d unchanged of %d", added, unchanged, numbers)
 	}
-	if got, want := n.listed(), slices.Concat(sorted, []string{"+498999998*"}); !sameSet(got, want) {
-		t.Errorf("the list has %d numbers, want the %d of the file and one prefix", len(got), len(want))
+	sorted = append(sorted, "+498999998*")
+	if got := n.listed(); !sameSet(got, sorted) {
+		t.Errorf("the list has %d numbers, want the %d of the file and one prefix", len(got), numbers)
 	}
 	if out, code := n.run(args...); code != 0 || !strings.Contains(out, "\ncrm_contacts: 0 put, 60,000 unchanged\n") {
 		t.Errorf("once more: exit code %d: %s", code, out)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -60,9 +61,11 @@ type writer struct {
 	progress *progress
 	tally    tally
 	chunk    int // changes in one write; 0 for chunkChanges
+	load     int // the percentage of the time in which the server may be at a write; 0 for all of it
 
 	pending  []*klinkev1.Change
 	bytes    int
+	rest     time.Duration // before the next write
 	writes   int
 	revision string
 }
@@ -87,7 +90,14 @@ func (w *writer) flush(ctx context.Context) error {
 	if len(w.pending) == 0 {
 		return nil
 	}
+	if err := pause(ctx, w.rest); err != nil {
+		return err
+	}
+	begun := time.Now()
 	out, err := w.to.write(ctx, w.pending)
+	if w.load > 0 {
+		w.rest = time.Since(begun) * time.Duration(100-w.load) / time.Duration(w.load)
+	}
 	if err != nil {
 		w.point(err)
 		return err
@@ -100,6 +110,21 @@ func (w *writer) flush(ctx context.Context) error {
 	}
 	w.pending, w.bytes = nil, 0
 	return nil
+}
+
+// pause waits, unless the context ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // point shows the change that an error names by its place in the write, which only this program knows.
