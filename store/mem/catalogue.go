@@ -58,6 +58,8 @@ func (s *Store) DeleteTenant(id string, head store.Position) error {
 		return store.Moved(t.Head, head)
 	}
 	delete(d.tenants, id)
+	d.last++
+	d.commits = append(d.commits, commit{d.last, t.ID, t.Lineage, true})
 	return nil
 }
 
