@@ -254,6 +254,11 @@ func (ts *Tenants) Read(ctx context.Context, id string, q Query) (Page, error) {
 				break
 			}
 		}
+		if page.Head > s.Position { // durable, and about to be published: who has read it must not be answered by what was before
+			if _, err := ts.At(ctx, id, out.Revision, "revision"); err != nil {
+				return Page{}, err
+			}
+		}
 		return out, nil
 	}
 }
