@@ -146,6 +146,6 @@ type Compaction struct {
 	// is returned as it is; the old checkpoint stays. The store waits for it without a lock.
 	Chunks iter.Seq2[[]byte, error]
 	// Floor drops entries at or below it, except those whose request ids must still be remembered: these only Request
-	// finds. At most At. The floor never sinks: a lower one, or 0, leaves it. The commit order begins no lower.
+	// finds. Below At, whose entry stays. The floor never sinks: a lower one, or 0, leaves it. The commit order begins no lower.
 	Floor Position
 }
