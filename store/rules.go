@@ -64,6 +64,14 @@ func EditOf(c *klinkev1.Change) (key []byte, put *klinkev1.Record, err error) {
 	return key, put, nil
 }
 
+// DueOf returns the next boundary that an entry names, zero for none.
+func DueOf(e *klinkev1.Entry) time.Time {
+	if e.GetNextBoundary() == nil {
+		return time.Time{}
+	}
+	return e.GetNextBoundary().AsTime()
+}
+
 // CheckQuery returns Invalid for a query without kind or limit, or whose key is of another kind.
 func CheckQuery(q Query) error {
 	if q.Kind == klinkev1.RecordKind_RECORD_KIND_UNSPECIFIED || q.Kind < 0 || q.Kind > math.MaxUint8 {
@@ -154,8 +162,8 @@ func CheckCompaction(c Compaction) error {
 	if c.At == 0 || c.Chunks == nil {
 		return policy.Errorf(policy.Invalid, "at", "a checkpoint has a position and a content")
 	}
-	if c.Floor > c.At {
-		return policy.Errorf(policy.Invalid, "floor", "the floor %d is above the checkpoint at %d", c.Floor, c.At)
+	if c.Floor >= c.At {
+		return policy.Errorf(policy.Invalid, "floor", "the floor %d is not below the checkpoint at %d", c.Floor, c.At)
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ const RequestWindow = policy.MaxRepeatWindowDays * 24 * time.Hour
 type Store interface {
 	Catalogue
 	Log
+	Order
 	io.Closer
 }
 
@@ -49,6 +50,7 @@ type Tenant struct {
 	Head    Position
 	Floor   Position  // entries at or below it may be gone
 	Created time.Time // the time of its first entry
+	Due     time.Time // the newest entry's next boundary; zero for none
 }
 
 // Catalogue is the store's list of tenants and models.
@@ -57,7 +59,8 @@ type Catalogue interface {
 	// that is empty or longer than policy.MaxIDBytes, TooLarge when there are policy.MaxTenants.
 	CreateTenant(id string, first *klinkev1.Entry) (Tenant, error)
 	// DeleteTenant deletes a tenant and all that belongs to it, when its head is still the given one (0 for any).
-	// NotFound or Conflict otherwise. It is out of sight at once; its space may come back later.
+	// NotFound or Conflict otherwise. It is out of sight at once; its space may come back later. The deletion has a place
+	// in the commit order.
 	DeleteTenant(id string, head Position) error
 	// Tenants lists up to limit tenants whose ids come after the given one, in byte order.
 	Tenants(after string, limit int) ([]Tenant, error)
@@ -91,6 +94,34 @@ type Log interface {
 	Compact(tenant string, c Compaction) error
 }
 
+// Order is what all tenants share: the order of commits, and the moments that come.
+type Order interface {
+	// Present names the life of the store's commit order ([a-z0-9]{8,26}, unguessable, new when a store is made or restored),
+	// and the last position given in it.
+	Present() (identity string, last Position, err error)
+	// Commits returns up to limit commits (at least 1) after a position, of all tenants, in order. Those of tenants that are
+	// deleted by now are left out, but for the deletion. Gone when the position is below a floor that any tenant has or had.
+	Commits(after Position, limit int) (Commits, error)
+	// Due returns up to limit living tenants (at least 1) that have a next boundary, the earliest first.
+	Due(limit int) ([]Tenant, error)
+}
+
+// Commits is a part of the commit order.
+type Commits struct {
+	List []Commit
+	// Through is the position up to which the list is complete: where to go on. It is the one asked for at the end.
+	Through Position
+}
+
+// Commit is one entry of one tenant, or the tenant's deletion.
+type Commit struct {
+	Position Position
+	Tenant   string
+	Lineage  string
+	Entry    *klinkev1.Entry // nil for the deletion
+	Creation bool            // the entry is the tenant's first
+}
+
 // Query asks for a page of records.
 type Query struct {
 	Kind  klinkev1.RecordKind
@@ -115,6 +146,6 @@ type Compaction struct {
 	// is returned as it is; the old checkpoint stays. The store waits for it without a lock.
 	Chunks iter.Seq2[[]byte, error]
 	// Floor drops entries at or below it, except those whose request ids must still be remembered: these only Request
-	// finds. At most At. The floor never sinks: a lower one, or 0, leaves it.
+	// finds. Below At, whose entry stays. The floor never sinks: a lower one, or 0, leaves it. The commit order begins no lower.
 	Floor Position
 }

@@ -1,6 +1,9 @@
 package bolt
 
 import (
+	"errors"
+	"time"
+
 	"go.etcd.io/bbolt"
 
 	"github.com/klinke-authz/klinke/policy"
@@ -44,7 +47,7 @@ func (s *Store) CreateTenant(id string, first *klinkev1.Entry) (store.Tenant, er
 
 // DeleteTenant implements store.Catalogue. The sweeper gives the space back.
 func (s *Store) DeleteTenant(id string, head store.Position) error {
-	err := s.do(2, func(b *batch) error {
+	err := s.do(4, func(b *batch) error {
 		r, err := findRow(b.tx, id)
 		if err != nil {
 			return err
@@ -56,6 +59,12 @@ func (s *Store) DeleteTenant(id string, head store.Position) error {
 			return err
 		}
 		b.tenants--
+		gone := r
+		gone.Due = time.Time{}
+		b.last++
+		if err := errors.Join(b.remind(&r, &gone), b.order(b.last, commitDeletion, &r)); err != nil {
+			return err
+		}
 		return putTrash(b, tenantTrash(r.Lineage))
 	})
 	if err == nil {

@@ -110,7 +110,10 @@ func (s *Store) Compact(id string, c store.Compaction) error {
 	if err := m.finish(c); err != nil {
 		return err
 	}
-	return s.drop(id, m.lineage)
+	if err := s.drop(id, m.lineage); err != nil {
+		return err
+	}
+	return s.dropCommits()
 }
 
 // making is a checkpoint in the making. Trash names it from its first transaction to its last, so that one that is
@@ -211,6 +214,9 @@ func (m *making) finish(c store.Compaction) error {
 		}
 		r.serial, r.at, r.chunks = m.serial, c.At, m.written+len(m.waiting)
 		r.Floor = max(r.Floor, c.Floor)
+		if err := b.raise(r.Floor); err != nil {
+			return err
+		}
 		return b.bucket(tenantsBucket).Put([]byte(r.ID), r.encode())
 	})
 }

@@ -9,9 +9,16 @@
 //	bucket       key                          value
 //	meta         "magic"                      "klinke"
 //	             "format"                     uint32: 1
-//	             "position"                   uint64: the last position given to an entry of any tenant
+//	             "position"                   uint64: the last position given to a commit of any tenant
+//	             "floor"                      uint64: where the commit order begins
+//	             "identity"                   the commit order's life
 //	tenants      tenant id                    row: lineage (uint8 length, bytes), head, floor, created (int64 seconds, uint32
-//	                                          nanoseconds), checkpoint serial, checkpoint position, uint32 checkpoint chunks
+//	                                          nanoseconds), next boundary (likewise), checkpoint serial, checkpoint position,
+//	                                          uint32 checkpoint chunks
+//	commits      position                     uint8 1 for an entry, 2 for a tenant's deletion, 3 for its
+//	                                          first entry; lineage (uint8 length, bytes),
+//	                                          tenant id
+//	due          next boundary, tenant id     empty
 //	models       name length (uint16), name,  uint32 length, then the Model if the length is at most 2 KiB
 //	             version (uint32)
 //	modelchunks  key in models, uint32 index  the Model, cut into at most 256 KiB
@@ -31,10 +38,11 @@
 // # Invariants
 //
 // A tenant's row is the only thing that makes it exist: what no row names is invisible, and is swept if trash names it. An
-// entry, its records, its request id, the row's head and the store's position change in one transaction. A checkpoint is
+// entry, its records, its request id, its place in the commit order, the row and the store's position change in one
+// transaction. A checkpoint is
 // written in as many transactions as it takes, and the one that writes the row makes it current. Dropped entries are gone
 // from sight with the row's floor, and from the file in steps behind it; a crash leaves some, and the next compaction
-// drops them. The newest entry is never dropped. An entry below the floor whose request id must be remembered stays whole.
+// drops them. The floor of the commit order is the highest that any tenant has or had. The newest entry is never dropped. An entry below the floor whose request id must be remembered stays whole.
 //
 // # Concurrency
 //

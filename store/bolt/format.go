@@ -24,6 +24,8 @@ var (
 	modelsBucket      = []byte("models")
 	modelChunksBucket = []byte("modelchunks")
 	dataBucket        = []byte("data")
+	commitsBucket     = []byte("commits")
+	dueBucket         = []byte("due")
 	trashBucket       = []byte("trash")
 
 	logBucket         = []byte("log")
@@ -35,6 +37,8 @@ var (
 	magicKey    = []byte("magic")
 	formatKey   = []byte("format")
 	positionKey = []byte("position")
+	floorKey    = []byte("floor")
+	identityKey = []byte("identity")
 
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
@@ -87,6 +91,7 @@ func (r *row) encode() []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Head))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Floor))
 	b = appendTime(b, r.Created)
+	b = appendTime(b, r.Due)
 	b = binary.BigEndian.AppendUint64(b, r.serial)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.at))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.chunks))
@@ -104,6 +109,7 @@ func decodeRow(id, value []byte) (row, error) {
 	r.Head = store.Position(d.uint64())
 	r.Floor = store.Position(d.uint64())
 	r.Created = d.time()
+	r.Due = d.time()
 	r.serial = d.uint64()
 	r.at = store.Position(d.uint64())
 	r.chunks = int(d.uint32())

@@ -23,6 +23,7 @@ const (
 // write is an entry made ready by its caller's goroutine, so that the committer only puts bytes.
 type write struct {
 	time      time.Time
+	due       time.Time
 	requestID string
 	header    []byte   // but its seal, which needs the position
 	chunks    [][]byte // likewise
@@ -38,7 +39,7 @@ func prepare(e *klinkev1.Entry) (*write, error) {
 	if err := store.CheckEntry(e); err != nil {
 		return nil, err
 	}
-	w := &write{time: e.GetTime().AsTime(), requestID: e.GetRequestId()}
+	w := &write{time: e.GetTime().AsTime(), requestID: e.GetRequestId(), due: store.DueOf(e)}
 	w.records = make([]recordEdit, len(e.GetChanges()))
 	for i, c := range e.GetChanges() {
 		key, put, err := store.EditOf(c)
@@ -77,7 +78,7 @@ func prepare(e *klinkev1.Entry) (*write, error) {
 		h.inline = message
 	}
 	w.header = h.encode()
-	w.work = 4 + len(w.records) + len(message)>>10
+	w.work = 5 + len(w.records) + len(message)>>10
 	return w, nil
 }
 
@@ -95,9 +96,17 @@ func (b *batch) append(r *row, entries ...*write) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range entries {
+	old := *r
+	for i, w := range entries {
 		b.last++
-		r.Head = b.last
+		r.Due = w.due
+		kind := uint8(commitEntry)
+		if r.Head = b.last; old.Head == 0 && i == 0 {
+			kind = commitCreation
+		}
+		if err := b.order(r.Head, kind, r); err != nil {
+			return err
+		}
 		key := positionBytes(r.Head)
 		if err := log.Put(key, seal(key, w.header)); err != nil {
 			return err
@@ -130,6 +139,9 @@ func (b *batch) append(r *row, entries ...*write) error {
 				return err
 			}
 		}
+	}
+	if err := b.remind(&old, r); err != nil {
+		return err
 	}
 	return b.bucket(tenantsBucket).Put([]byte(r.ID), r.encode())
 }

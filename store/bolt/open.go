@@ -39,7 +39,7 @@ func Open(path string, opts Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	db, last, err := openForWriting(path)
+	db, known, err := openForWriting(path)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func Open(path string, opts Options) (*Store, error) {
 	}
 	var s *Store
 	if err == nil {
-		s, err = start(db, last, log)
+		s, err = start(db, known, log)
 	}
 	if err != nil {
 		_ = db.Close()
@@ -67,7 +67,7 @@ func look(path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return readTx(db, func(tx *bbolt.Tx) error {
-		_, _, err := identify(tx)
+		_, err := identify(tx)
 		if err == nil {
 			// Opening for writing follows all page numbers, in a goroutine of bbolt's in which a wrong one would end the
 			// process. Here it is an error.
@@ -100,8 +100,8 @@ func openForReading(path string) (*bbolt.DB, error) {
 	return db, nil
 }
 
-// openForWriting opens a file, makes it a database if it is empty, and returns the last position given.
-func openForWriting(path string) (db *bbolt.DB, last store.Position, err error) {
+// openForWriting opens a file, makes it a database if it is empty, and says which one it is.
+func openForWriting(path string) (db *bbolt.DB, known identification, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	var file *os.File // bbolt does not close it, and so does not unlock it, when it panics
 	defer func() {
@@ -123,28 +123,30 @@ func openForWriting(path string) (db *bbolt.DB, last store.Position, err error) 
 		},
 	})
 	if err != nil {
-		return nil, 0, explain(path, err)
+		return nil, identification{}, explain(path, err)
 	}
-	var empty bool
-	err = readTx(db, func(tx *bbolt.Tx) (err error) {
-		last, empty, err = identify(tx)
+	read := func(tx *bbolt.Tx) (err error) {
+		known, err = identify(tx)
 		return err
-	})
-	if err == nil && empty {
+	}
+	err = readTx(db, read)
+	if err == nil && known.empty {
 		if err = db.Update(initialise); err != nil {
 			err = &policy.Error{Kind: policy.Unavailable, Message: "a new database cannot be written", Cause: err}
+		} else {
+			err = readTx(db, read)
 		}
 	}
 	if err != nil {
 		_ = db.Close()
-		return nil, 0, err
+		return nil, identification{}, err
 	}
-	return db, last, nil
+	return db, known, nil
 }
 
 // initialise makes an empty bbolt file a database.
 func initialise(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{metaBucket, tenantsBucket, modelsBucket, modelChunksBucket, dataBucket, trashBucket} {
+	for _, name := range append(buckets(), metaBucket) {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
@@ -154,36 +156,59 @@ func initialise(tx *bbolt.Tx) error {
 		meta.Put(magicKey, []byte(magic)),
 		meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, format)),
 		meta.Put(positionKey, encodePosition(positionKey, 0)),
+		meta.Put(floorKey, encodePosition(floorKey, 0)),
+		meta.Put(identityKey, seal(identityKey, append(make([]byte, sealBytes), store.NewLineage()...))),
 	)
 }
 
-// identify says whether a bbolt file is a database of this format, and returns the last position given; or that it is
-// empty, as a crash leaves it between bbolt's first transaction and ours.
-func identify(tx *bbolt.Tx) (last store.Position, empty bool, err error) {
+// buckets are the names of the buckets that every file has beside meta.
+func buckets() [][]byte {
+	return [][]byte{tenantsBucket, modelsBucket, modelChunksBucket, dataBucket, commitsBucket, dueBucket, trashBucket}
+}
+
+// identification is what a file says of itself.
+type identification struct {
+	empty    bool           // a crash came between bbolt's first transaction and ours
+	last     store.Position // the last position given
+	identity string         // of the commit order
+}
+
+// identify says whether a bbolt file is a database of this format, and which one.
+func identify(tx *bbolt.Tx) (known identification, err error) {
 	meta := tx.Bucket(metaBucket)
 	if meta == nil {
 		if k, _ := tx.Cursor().First(); k == nil {
-			return 0, true, nil
+			return identification{empty: true}, nil
 		}
 	}
 	if meta == nil || string(meta.Get(magicKey)) != magic {
-		return 0, false, policy.Errorf(policy.Format, "", "the file is a bbolt database of another program: choose another path")
+		return identification{}, policy.Errorf(policy.Format, "", "the file is a bbolt database of another program: choose another path")
 	}
 	v := meta.Get(formatKey)
 	if len(v) != 4 {
-		return 0, false, damaged("it does not say its format")
+		return identification{}, damaged("it does not say its format")
 	}
 	if f := binary.BigEndian.Uint32(v); f != format {
-		return 0, false, policy.Errorf(policy.Format, "",
+		return identification{}, policy.Errorf(policy.Format, "",
 			"the database has format %d and this program knows %d: use the klinke that wrote it, or a newer one", f, format)
 	}
-	last, err = decodePosition(positionKey, meta.Get(positionKey))
-	for _, name := range [][]byte{tenantsBucket, modelsBucket, modelChunksBucket, dataBucket, trashBucket} {
+	if known.last, err = decodePosition(positionKey, meta.Get(positionKey)); err != nil {
+		return identification{}, err
+	}
+	if _, err = decodePosition(floorKey, meta.Get(floorKey)); err != nil {
+		return identification{}, err
+	}
+	identity, err := unseal(identityKey, meta.Get(identityKey))
+	if err != nil {
+		return identification{}, err
+	}
+	known.identity = string(identity)
+	for _, name := range buckets() {
 		if tx.Bucket(name) == nil {
-			return 0, false, damaged("it has no bucket %q", name)
+			return identification{}, damaged("it has no bucket %q", name)
 		}
 	}
-	return last, false, err
+	return known, nil
 }
 
 // readTx reads in a transaction of a file that may be damaged.

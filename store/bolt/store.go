@@ -18,8 +18,9 @@ type Options struct {
 
 // Store is a store on a bbolt file.
 type Store struct {
-	db  *bbolt.DB
-	log *slog.Logger
+	db       *bbolt.DB
+	log      *slog.Logger
+	identity string // of the commit order
 
 	queue queue
 
@@ -44,9 +45,9 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // start starts the committer and the sweeper of a database that is ready.
-func start(db *bbolt.DB, last store.Position, log *slog.Logger) (*Store, error) {
+func start(db *bbolt.DB, known identification, log *slog.Logger) (*Store, error) {
 	s := &Store{
-		db: db, log: log, last: last,
+		db: db, log: log, identity: known.identity, last: known.last,
 		made:  make(map[string]bool),
 		sweep: make(chan struct{}, 1),
 		stop:  make(chan struct{}),

@@ -1,6 +1,8 @@
 package bolt
 
 import (
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -44,9 +46,9 @@ func Verify(path string, progress func(string)) (report Report, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	err = readTx(db, func(tx *bbolt.Tx) error {
-		last, empty, err := identify(tx)
-		if err == nil && !empty {
-			v.tx, v.report.Position = tx, last
+		known, err := identify(tx)
+		if err == nil && !known.empty {
+			v.tx, v.report.Position = tx, known.last
 			v.all()
 		}
 		return err
@@ -58,9 +60,16 @@ type verifier struct {
 	tx         *bbolt.Tx
 	report     Report
 	progress   func(string)
-	unreadable bool             // a page could not be read
-	positions  []store.Position // of all entries
-	lineages   map[string]bool  // of all rows
+	unreadable bool            // a page could not be read
+	positions  []placed        // of all entries
+	lineages   map[string]bool // of all rows
+	due        int             // rows that have a next boundary
+}
+
+// placed is a position, and the lineage whose log has it.
+type placed struct {
+	at      store.Position
+	lineage string
 }
 
 func (v *verifier) problemf(place, format string, args ...any) {
@@ -95,12 +104,14 @@ func (v *verifier) all() {
 			v.guard(place, func() { v.tenant(place, k, value) })
 		}
 	})
-	slices.Sort(v.positions)
+	slices.SortFunc(v.positions, func(a, b placed) int { return cmp.Compare(a.at, b.at) })
 	for i, p := range v.positions {
-		if i > 0 && p == v.positions[i-1] {
-			v.problemf("log", "position %d was given twice", p)
+		if i > 0 && p.at == v.positions[i-1].at {
+			v.problemf("log", "position %d was given twice", p.at)
 		}
 	}
+	v.guard("commits", v.commits)
+	v.guard("due", v.moments)
 	v.guard("data", v.strays)
 	if v.unreadable {
 		// bbolt's check follows page numbers without looking, and would crash.
@@ -144,6 +155,52 @@ func (v *verifier) models() {
 	}
 	if n := countKeys(v.tx.Bucket(modelChunksBucket)); n != expected {
 		v.problemf("models", "there are %d chunks, and %d belong to a model", n, expected)
+	}
+}
+
+// commits compares the commit order, above its floor, with the logs.
+func (v *verifier) commits() {
+	floor, err := decodePosition(floorKey, v.tx.Bucket(metaBucket).Get(floorKey))
+	if err != nil || floor > v.report.Position {
+		v.problemf("commits", "the floor %d is not below the last position %d: %v", floor, v.report.Position, err)
+		return
+	}
+	var found []placed
+	c := v.tx.Bucket(commitsBucket).Cursor()
+	for k, value := c.Seek(positionBytes(floor + 1)); k != nil; k, value = c.Next() {
+		row, err := decodeCommit(k, value)
+		if err != nil {
+			v.problemf("commits", "%v", err)
+			continue
+		}
+		p := placed{store.Position(binary.BigEndian.Uint64(k)), row.lineage}
+		switch {
+		case p.at > v.report.Position:
+			v.problemf("commits", "position %d is above the last one", p.at)
+		case row.kind == commitDeletion && v.lineages[row.lineage]:
+			v.problemf("commits", "position %d deletes tenant %q, whose life %s goes on", p.at, row.tenant, row.lineage)
+		case row.kind != commitDeletion && v.lineages[row.lineage]:
+			found = append(found, p)
+		}
+	}
+	want := slices.DeleteFunc(slices.Clone(v.positions), func(p placed) bool { return p.at <= floor })
+	if !slices.Equal(found, want) {
+		v.problemf("commits", "the order of commits above %d names %d entries, and the logs have %d, or others", floor, len(found), len(want))
+	}
+}
+
+// moments checks that the moments that come are those of the rows.
+func (v *verifier) moments() {
+	n := 0
+	c := v.tx.Bucket(dueBucket).Cursor()
+	for k, value := c.First(); k != nil; k, value = c.Next() {
+		n++
+		if _, err := dueTenant(v.tx, k, value); err != nil {
+			v.problemf("due", "%v", err)
+		}
+	}
+	if n != v.due {
+		v.problemf("due", "there are %d moments, and %d tenants have one", n, v.due)
 	}
 }
 

@@ -48,6 +48,9 @@ func (v *verifier) tenant(place string, id, value []byte) {
 	if c.Head > v.report.Position || c.Floor > c.Head || c.at > c.Head || c.Floor > c.at {
 		c.problemf("floor %d, checkpoint %d, head %d and the store's position %d do not rise", c.Floor, c.at, c.Head, v.report.Position)
 	}
+	if !c.Due.IsZero() {
+		v.due++
+	}
 	entries, records := v.report.Entries, v.report.Records
 	for _, name := range [][]byte{logBucket, recordsBucket} {
 		if c.data.Bucket(name) == nil {
@@ -79,7 +82,10 @@ func (c *tenantCheck) log() {
 			continue
 		}
 		last = store.Position(e.GetPosition())
-		c.positions = append(c.positions, last)
+		c.positions = append(c.positions, placed{last, c.Lineage})
+		if last == c.Head && !store.DueOf(e).Equal(c.Due) {
+			c.problemf("its newest entry names the next boundary %v, and its row %v", store.DueOf(e), c.Due)
+		}
 		h, _ := decodeHeader(k, value)
 		c.cut += chunkCount(h.length)
 		if id := e.GetRequestId(); id != "" {

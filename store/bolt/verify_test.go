@@ -20,7 +20,7 @@ import (
 	"github.com/klinke-authz/klinke/store"
 )
 
-// sample fills a store with some of everything, with a lineage that is known.
+// sample fills a store with some of everything, with a lineage and an identity that are known.
 func sample(t *testing.T, s *Store) {
 	t.Helper()
 	const lineage = "lineageaaaaaaaa2"
@@ -28,6 +28,7 @@ func sample(t *testing.T, s *Store) {
 	first, long := userEntry("a", "b"), userEntry("c")
 	first.Time, first.RequestId, first.Author = timestamppb.New(at), "r1", "anna"
 	long.Time, long.RequestId, long.Reason = timestamppb.New(at.Add(time.Second)), "r2", strings.Repeat("x", inlineBytes)
+	long.NextBoundary = timestamppb.New(at.Add(time.Hour))
 	var writes []*write
 	for _, e := range []*klinkev1.Entry{first, long} {
 		w, err := prepare(e)
@@ -40,7 +41,11 @@ func sample(t *testing.T, s *Store) {
 		if _, err := b.bucket(dataBucket).CreateBucket([]byte(lineage)); err != nil {
 			return err
 		}
-		return b.append(&row{Tenant: store.Tenant{ID: "acme", Lineage: lineage, Created: at}}, writes...)
+		identity := seal(identityKey, append(make([]byte, sealBytes), "identityaaaaaaa2"...))
+		return errors.Join(
+			b.bucket(metaBucket).Put(identityKey, identity),
+			b.append(&row{Tenant: store.Tenant{ID: "acme", Lineage: lineage, Created: at}}, writes...),
+		)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +122,13 @@ func TestDamageIsFound(t *testing.T) {
 		change(&r)
 		return errors.Join(err, b.bucket(tenantsBucket).Put([]byte("acme"), r.encode()))
 	}
+	acme := func(b *batch) *row {
+		r, err := findRow(b.tx, "acme")
+		if err != nil {
+			t.Error(err)
+		}
+		return &r
+	}
 	checkpointKey := chunkKey(serialBytes(1), 0)
 	for name, c := range map[string]struct {
 		do   func(b *batch) error
@@ -160,6 +172,19 @@ func TestDamageIsFound(t *testing.T) {
 		"a swept tenant that is there": {func(b *batch) error { return putTrash(b, tenantTrash("lineageaaaaaaaa2")) }, "is in use"},
 		"a missing model version":      {func(b *batch) error { return b.bucket(modelsBucket).Delete(modelKey("m", 1)) }, "version before it is 0"},
 		"a model chunk of nobody":      {func(b *batch) error { return resealed(b.bucket(modelChunksBucket), chunkKey(modelKey("n", 1), 0), "x") }, "belong to a model"},
+		"a flipped bit in a commit":    {func(b *batch) error { return flip(b.bucket(commitsBucket), positionBytes(1)) }, "checksum"},
+		"a missing commit":             {func(b *batch) error { return b.bucket(commitsBucket).Delete(positionBytes(1)) }, "names 1 entries"},
+		"a commit that nobody made":    {func(b *batch) error { return b.order(3, commitEntry, acme(b)) }, "above the last one"},
+		"a deletion of the living":     {func(b *batch) error { return b.order(2, commitDeletion, acme(b)) }, "whose life"},
+		"a commit of another tenant": {func(b *batch) error {
+			return b.order(2, commitEntry, &row{Tenant: store.Tenant{ID: "x", Lineage: "y"}})
+		}, "names 1 entries"},
+		"an order that begins beyond": {func(b *batch) error { return b.raise(3) }, "is not below"},
+		"a missing moment":            {func(b *batch) error { return b.bucket(dueBucket).Delete(dueKey(acme(b))) }, "there are 0 moments"},
+		"a moment of nobody": {func(b *batch) error {
+			return b.remind(&row{}, &row{Tenant: store.Tenant{ID: "x", Due: time.Unix(1, 0)}})
+		}, "is not that of its tenant"},
+		"another moment than the entry's": {func(b *batch) error { return changeRow(b, func(r *row) { r.Due = r.Due.Add(1) }) }, "names the next boundary"},
 		"a position given twice": {func(b *batch) error {
 			const other = "lineagebbbbbbbb2"
 			if _, err := b.bucket(dataBucket).CreateBucket([]byte(other)); err != nil {
@@ -210,8 +235,9 @@ func TestDamageIsFound(t *testing.T) {
 			_, e3 := s.Request("acme", "r1")
 			_, _, e4 := s.Load("acme", func([]byte) error { return nil })
 			_, _, e5 := s.Model("m", 1)
-			if !isKind(errors.Join(e1, e2, e3, e4, e5), policy.Damaged) {
-				t.Errorf("nobody notices: %v", errors.Join(e1, e2, e3, e4, e5))
+			_, e6 := s.Commits(0, 10)
+			if err := errors.Join(e1, e2, e3, e4, e5, e6); !isKind(err, policy.Damaged) {
+				t.Errorf("nobody notices: %v", err)
 			}
 		})
 	}

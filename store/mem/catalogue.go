@@ -58,6 +58,8 @@ func (s *Store) DeleteTenant(id string, head store.Position) error {
 		return store.Moved(t.Head, head)
 	}
 	delete(d.tenants, id)
+	d.last++
+	d.commits = append(d.commits, commit{position: d.last, tenant: t.ID, lineage: t.Lineage, deletion: true})
 	return nil
 }
 

@@ -66,6 +66,8 @@ func (s *Store) Compact(id string, c store.Compaction) error {
 	t.checkpoint, t.chunks = c.At, chunks
 	t.Floor = max(t.Floor, c.Floor)
 	t.forget()
+	d.floor = max(d.floor, t.Floor)
+	d.commits = d.commits[d.behind(d.floor):]
 	return nil
 }
 

@@ -23,6 +23,9 @@ type Disk struct {
 	mu      sync.Mutex
 	user    *Store // the store that is open on it, nil for none
 	last    store.Position
+	id      string // of the commit order
+	floor   store.Position
+	commits []commit // those above the floor, by position
 	tenants map[string]*tenant
 	models  map[string][]*klinkev1.Model // version v at v-1
 }
@@ -34,9 +37,8 @@ var _ store.Store = (*Store)(nil)
 
 // New opens a store on a Disk of its own.
 func New() *Store {
-	d := &Disk{}
-	d.user = &Store{disk: d}
-	return d.user
+	s, _ := new(Disk).Open() // nobody else has it
+	return s
 }
 
 // Open opens a store on the disk. Locked while another one is open.
@@ -45,6 +47,9 @@ func (d *Disk) Open() (*Store, error) {
 	defer d.mu.Unlock()
 	if d.user != nil {
 		return nil, policy.Errorf(policy.Locked, "", "another store is open on this disk")
+	}
+	if d.id == "" {
+		d.id = store.NewLineage()
 	}
 	d.user = &Store{disk: d}
 	return d.user, nil

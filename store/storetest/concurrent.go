@@ -23,8 +23,9 @@ import (
 //  3. what a reader sees was acknowledged or will be, in log order, without holes, and never changes;
 //  4. a page of records is what the log up to the page's head leaves behind, also while edits go on;
 //  5. a checkpoint that is loaded is one that was kept, for the position that it is said to stand for;
-//  6. tenants that come and go disturb nobody, and their lineages are new;
-//  7. all this still holds after reopening.
+//  6. what the commit order, followed meanwhile, says of a position is true;
+//  7. tenants that come and go disturb nobody, and their lineages are new;
+//  8. all this still holds after reopening.
 func concurrent(t *testing.T, p *Place) {
 	const tenants, writers, appends = 4, 3, 25
 	var histories []*history
@@ -43,9 +44,18 @@ func concurrent(t *testing.T, p *Place) {
 	}
 	lineages := map[string]bool{}
 	edits.Go(func() { comeAndGo(t, p, 30, lineages) })
+	ordered := map[store.Position]string{}
+	reads.Go(func() { followAll(t, p, done, ordered) })
 	edits.Wait()
 	close(done)
 	reads.Wait()
+	for _, h := range histories {
+		for at := range h.acked {
+			if ordered[at] != h.id && ordered[at] != "" {
+				t.Errorf("position %d is of %s, and the commit order says %s", at, h.id, ordered[at])
+			}
+		}
+	}
 	for range 2 {
 		all := map[store.Position]bool{}
 		for _, h := range histories {
@@ -55,6 +65,37 @@ func concurrent(t *testing.T, p *Place) {
 			t.Errorf("30 tenants came, with %d lineages", len(lineages))
 		}
 		p.reopen()
+	}
+}
+
+// followAll reads the commit order by a cursor until nobody edits any more.
+func followAll(t testing.TB, p *Place, done chan struct{}, seen map[store.Position]string) {
+	cursor := store.Position(0)
+	for last := false; ; {
+		select {
+		case <-done:
+			last = true
+		default:
+		}
+		page, err := p.Commits(cursor, 5)
+		if kindOf(err) == policy.Gone {
+			cursor++
+			continue
+		}
+		if err != nil {
+			t.Errorf("following all: %v", err)
+			return
+		}
+		for _, c := range page.List {
+			if c.Position <= cursor || c.Position > page.Through {
+				t.Errorf("behind %d and through %d came %d", cursor, page.Through, c.Position)
+			}
+			seen[c.Position], cursor = c.Tenant, c.Position
+		}
+		if last && page.Through == cursor && len(page.List) == 0 {
+			return
+		}
+		cursor = page.Through
 	}
 }
 
@@ -193,7 +234,7 @@ func (h *history) compact(floor bool) {
 		if err == nil && row.Head > at {
 			c := store.Compaction{At: row.Head, Chunks: chunksOf(strconv.Itoa(int(row.Head)), "", strconv.Itoa(int(row.Head)))}
 			if floor {
-				c.Floor = (h.first + row.Head) / 2
+				c.Floor = (h.first + row.Head - 1) / 2
 			}
 			if err := h.p.Compact(h.id, c); err != nil {
 				h.t.Errorf("compacting: %v", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
 	"github.com/klinke-authz/klinke/policy"
@@ -64,6 +65,9 @@ func (m *twins) same(what string, got, want error) bool {
 func (m *twins) entry(t *rapid.T) *klinkev1.Entry {
 	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 20).Draw(t, "hours")) * time.Hour)
 	e := request(someRequest.Draw(t, "request"), m.now.Sub(epoch))
+	if boundary := rapid.IntRange(0, 4).Draw(t, "boundary"); boundary > 0 {
+		e.NextBoundary = timestamppb.New(epoch.Add(time.Duration(boundary) * time.Hour))
+	}
 	for range rapid.IntRange(0, 6).Draw(t, "changes") {
 		id := rapid.StringMatching(`[ab]{0,2}`).Draw(t, "id")
 		r := user(id, "")
@@ -167,6 +171,40 @@ func (m *twins) compare(t *rapid.T) {
 	for i := range got {
 		m.sameRow(got[i], want[i])
 		m.tenant(t, want[i], size)
+	}
+	m.order(size)
+}
+
+// order compares the commit order from where it begins on, and the moments that come.
+func (m *twins) order(size int) {
+	for after, more := store.Position(0), true; more; {
+		got, gotErr := m.got.Commits(after, size)
+		want, wantErr := m.want.Commits(after, size)
+		if !m.same("Commits", gotErr, wantErr) {
+			after++
+			continue
+		}
+		if told(got.List) != told(want.List) {
+			m.t.Fatalf("commits behind %d: got %s, want %s", after, told(got.List), told(want.List))
+		}
+		for i, c := range got.List {
+			if !proto.Equal(c.Entry, want.List[i].Entry) {
+				m.t.Fatalf("the commit at %d: got %s, want %s", c.Position, short(c.Entry), short(want.List[i].Entry))
+			}
+			after = c.Position
+		}
+		if more = len(want.List) > 0; !more && got.Through != after {
+			m.t.Fatalf("at the end, behind %d, the order goes on behind %d", after, got.Through)
+		}
+	}
+	got, gotErr := m.got.Due(size)
+	want, wantErr := m.want.Due(size)
+	m.same("Due", gotErr, wantErr)
+	if len(got) != len(want) {
+		m.t.Fatalf("%d moments, want %d", len(got), len(want))
+	}
+	for i := range got {
+		m.sameRow(got[i], want[i])
 	}
 }
 

@@ -204,7 +204,13 @@ type Entry struct {
 	// What holders of answers must drop.
 	Footprint *Footprint `protobuf:"bytes,9,opt,name=footprint,proto3" json:"footprint,omitempty"`
 	// Who gained or lost what, for people.
-	Effects       []*Effect `protobuf:"bytes,10,rep,name=effects,proto3" json:"effects,omitempty"`
+	Effects []*Effect `protobuf:"bytes,10,rep,name=effects,proto3" json:"effects,omitempty"`
+	// The moment whose passing made this entry: a right began or ended then, by its own time. Such an entry has no changes,
+	// author, caller or reason. Absent in the entry of a write.
+	Passed *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=passed,proto3" json:"passed,omitempty"`
+	// The next moment, as the tenant stands after this entry, at which time alone may change an answer. Absent when there is
+	// none.
+	NextBoundary  *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=next_boundary,json=nextBoundary,proto3" json:"next_boundary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,6 +311,20 @@ func (x *Entry) GetFootprint() *Footprint {
 func (x *Entry) GetEffects() []*Effect {
 	if x != nil {
 		return x.Effects
+	}
+	return nil
+}
+
+func (x *Entry) GetPassed() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Passed
+	}
+	return nil
+}
+
+func (x *Entry) GetNextBoundary() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextBoundary
 	}
 	return nil
 }
@@ -528,7 +548,7 @@ const file_klinke_v1_entry_proto_rawDesc = "" +
 	"\x06Change\x12%\n" +
 	"\x03put\x18\x01 \x01(\v2\x11.klinke.v1.RecordH\x00R\x03put\x12+\n" +
 	"\x06delete\x18\x02 \x01(\v2\x11.klinke.v1.RecordH\x00R\x06deleteB\x0f\n" +
-	"\x06change\x12\x05\xbaH\x02\b\x01\"\xef\x02\n" +
+	"\x06change\x12\x05\xbaH\x02\b\x01\"\xe4\x03\n" +
 	"\x05Entry\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
@@ -541,7 +561,9 @@ const file_klinke_v1_entry_proto_rawDesc = "" +
 	"\achanges\x18\b \x03(\v2\x11.klinke.v1.ChangeR\achanges\x122\n" +
 	"\tfootprint\x18\t \x01(\v2\x14.klinke.v1.FootprintR\tfootprint\x12+\n" +
 	"\aeffects\x18\n" +
-	" \x03(\v2\x11.klinke.v1.EffectR\aeffects\"u\n" +
+	" \x03(\v2\x11.klinke.v1.EffectR\aeffects\x122\n" +
+	"\x06passed\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x06passed\x12?\n" +
+	"\rnext_boundary\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\fnextBoundary\"u\n" +
 	"\tFootprint\x12\x1a\n" +
 	"\bsubjects\x18\x01 \x03(\tR\bsubjects\x12!\n" +
 	"\fall_subjects\x18\x02 \x01(\bR\vallSubjects\x12)\n" +
@@ -592,19 +614,21 @@ var file_klinke_v1_entry_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_klinke_v1_entry_proto_depIdxs = []int32{
-	6, // 0: klinke.v1.Change.put:type_name -> klinke.v1.Record
-	6, // 1: klinke.v1.Change.delete:type_name -> klinke.v1.Record
-	7, // 2: klinke.v1.Entry.time:type_name -> google.protobuf.Timestamp
-	1, // 3: klinke.v1.Entry.changes:type_name -> klinke.v1.Change
-	3, // 4: klinke.v1.Entry.footprint:type_name -> klinke.v1.Footprint
-	5, // 5: klinke.v1.Entry.effects:type_name -> klinke.v1.Effect
-	4, // 6: klinke.v1.Footprint.touched:type_name -> klinke.v1.Read
-	0, // 7: klinke.v1.Read.kind:type_name -> klinke.v1.ReadKind
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	6,  // 0: klinke.v1.Change.put:type_name -> klinke.v1.Record
+	6,  // 1: klinke.v1.Change.delete:type_name -> klinke.v1.Record
+	7,  // 2: klinke.v1.Entry.time:type_name -> google.protobuf.Timestamp
+	1,  // 3: klinke.v1.Entry.changes:type_name -> klinke.v1.Change
+	3,  // 4: klinke.v1.Entry.footprint:type_name -> klinke.v1.Footprint
+	5,  // 5: klinke.v1.Entry.effects:type_name -> klinke.v1.Effect
+	7,  // 6: klinke.v1.Entry.passed:type_name -> google.protobuf.Timestamp
+	7,  // 7: klinke.v1.Entry.next_boundary:type_name -> google.protobuf.Timestamp
+	4,  // 8: klinke.v1.Footprint.touched:type_name -> klinke.v1.Read
+	0,  // 9: klinke.v1.Read.kind:type_name -> klinke.v1.ReadKind
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_klinke_v1_entry_proto_init() }
