@@ -95,7 +95,7 @@ type draft struct {
 	regrouped bool // all role sets must be merged anew
 	planless  bool // the sites changed since the dialling plan was compiled
 	// Whether these are the draft's own, to be changed in place.
-	ownsFields, ownsSites, ownsConds, ownsCounts bool
+	ownsFields, ownsSites, ownsConds, ownsCounts, ownsHours bool
 }
 
 // who is a subject's key.
