@@ -93,7 +93,24 @@ func nextBoundary(s *Snapshot, after time.Time) (next time.Time) {
 	return next
 }
 
-// tenant draws a tenant after a few writes.
+// timely is a tenant after a few writes. Half of them use a model that has no test of hours, some one that has calls.
+func timely(t *rapid.T) *life {
+	g := &chooser{t: t}
+	g.hourless = g.chance(2)
+	l := beginWith
+	if g.chance(3) {
+		l = func(g *chooser) *life {
+			l := exchangeWith(g)
+			l.configure()
+			return l
+		}
+	}
+	out := l(g)
+	out.grow()
+	return out
+}
+
+// grow makes a few writes.
 func (l *life) grow() {
 	for range 1 + l.below(6) {
 		if l.chance(2) { // of what has times, more than there is otherwise
@@ -134,12 +151,7 @@ func readsClock(d Decision, now time.Time) bool { return d.until == now.UnixNano
 // answer says that it holds for less.
 func TestNothingChangesBeforeTheNextBoundary(t *testing.T) {
 	check(t, func(t *rapid.T) {
-		l := begin(t)
-		if l.chance(3) {
-			l = exchange(t)
-			l.configure()
-		}
-		l.grow()
+		l := timely(t)
 		for range 4 {
 			now := l.hour()
 			next := l.s.NextBoundary(now)
@@ -177,12 +189,7 @@ func TestNothingChangesBeforeTheNextBoundary(t *testing.T) {
 func TestPassagesCoverWhatChanges(t *testing.T) {
 	changed := 0
 	check(t, func(t *rapid.T) {
-		l := begin(t)
-		if l.chance(3) {
-			l = exchange(t)
-			l.configure()
-		}
-		l.grow()
+		l := timely(t)
 		for range 3 {
 			now := l.hour()
 			steps := []time.Time{now}
@@ -251,8 +258,7 @@ func TestPassagesCoverWhatChanges(t *testing.T) {
 func TestEffectsOfPassages(t *testing.T) {
 	found := 0
 	check(t, func(t *rapid.T) {
-		l := begin(t)
-		l.grow()
+		l := timely(t)
 		for range 4 {
 			from, to := l.moment(), l.moment()
 			if p := Pass(l.s, from, to); p != nil {
