@@ -14,6 +14,8 @@ type Passage struct {
 	// given or taken away by hand. Effects leave hours out, as those of writes do.
 	Footprint *klinkev1.Footprint
 	Effects   []*klinkev1.Effect
+	// NextBoundary is the next one after the passage; zero when there is none.
+	NextBoundary time.Time
 }
 
 // Pass says what changed in a tenant by itself after one moment and until another, itself included; nil when no boundary passed.
@@ -29,7 +31,7 @@ func Pass(s *Snapshot, after, until time.Time) *Passage {
 	p.hours()
 	changed := p.speaking()
 	p.meet(changed)
-	return &Passage{Last: p.last.UTC(), Footprint: p.footprint(), Effects: p.passing()}
+	return &Passage{Last: p.last.UTC(), Footprint: p.footprint(), Effects: p.passing(), NextBoundary: s.NextBoundary(until)}
 }
 
 // passage is a draft in which nothing is edited: it borrows what a write derives its footprint and effects from.

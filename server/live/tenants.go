@@ -22,7 +22,10 @@ type Tenants struct {
 	store  store.Store
 	models *models
 	log    *slog.Logger
-	owned  sync.WaitGroup // loads, writers, checkpoints
+	owned  sync.WaitGroup // loads, writers, checkpoints, and the keeper of boundaries
+
+	stop     context.CancelFunc // ends the keeper
+	reminder reminder
 
 	mu    sync.RWMutex
 	slots map[string]*tenant
@@ -31,15 +34,22 @@ type Tenants struct {
 	closed bool
 }
 
-// New makes the tenants of a store, which stays the caller's to close, after Close.
+// New makes the tenants of a store, which stays the caller's to close, after Close. From now on the boundaries of time are
+// entered in their logs, those first that passed while nobody looked.
 func New(s store.Store, log *slog.Logger) *Tenants {
-	return &Tenants{
+	ctx, stop := context.WithCancel(context.Background())
+	ts := &Tenants{
 		store:  s,
 		models: newModels(s),
 		log:    log,
 		slots:  make(map[string]*tenant),
 		last:   make(map[string]*State),
+
+		stop:     stop,
+		reminder: reminder{wake: make(chan struct{}, 1)},
 	}
+	ts.owned.Go(func() { ts.keepBoundaries(ctx) })
+	return ts
 }
 
 // Close refuses further calls, waits for loads, writers and checkpoints to end, and leaves a checkpoint for tenants that
@@ -48,6 +58,7 @@ func (ts *Tenants) Close() {
 	ts.mu.Lock()
 	ts.closed = true
 	ts.mu.Unlock()
+	ts.stop()
 	ts.owned.Wait()
 	ts.mu.RLock()
 	living := slices.Collect(maps.Values(ts.slots))
