@@ -37,13 +37,15 @@ func passed(p *policy.Passage) string {
 	for _, k := range p.Footprint.GetTouched() {
 		out = strings.TrimSpace(out) + " " + kind(k)
 	}
+	parts := []string{strings.TrimSpace(out)}
 	for _, e := range p.Effects {
-		out += fmt.Sprintf("; %s %s → %s, %d: %s", e.GetPermission(), e.GetFrom(), e.GetTo(), e.GetCount(), strings.Join(e.GetSubjects(), " "))
+		part := fmt.Sprintf("%s %s → %s, %d: %s", e.GetPermission(), e.GetFrom(), e.GetTo(), e.GetCount(), strings.Join(e.GetSubjects(), " "))
 		if e.GetConditional() {
-			out += ", conditional"
+			part += ", conditional"
 		}
+		parts = append(parts, part)
 	}
-	return strings.TrimSpace(out)
+	return strings.Join(parts, "; ")
 }
 
 func TestPassagesNameWhatChanged(t *testing.T) {

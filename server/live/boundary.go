@@ -3,7 +3,9 @@ package live
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,6 +90,9 @@ func (ts *Tenants) passAll(ctx context.Context, troubles map[string]trouble) tim
 			ts.log.Warn("the next boundaries of time could not be read", "error", err)
 			return time.Now().Add(clockLook)
 		}
+		maps.DeleteFunc(troubles, func(id string, _ trouble) bool {
+			return !slices.ContainsFunc(rows, func(row store.Tenant) bool { return row.ID == id })
+		})
 		var due []store.Tenant
 		next, now := time.Time{}, time.Now()
 		for _, row := range rows {
