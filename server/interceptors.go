@@ -41,7 +41,7 @@ func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(con
 	}
 }
 
-// stream is the chain of the standard services; ours have no streams yet.
+// stream is the chain of streams. The handlers of ours look at their messages themselves.
 func stream(log *slog.Logger) []grpc.StreamServerInterceptor {
 	logged := logging.StreamServerInterceptor(callLog(log), logOptions()...)
 	return []grpc.StreamServerInterceptor{
@@ -101,5 +101,6 @@ func validated() []proto.Message {
 		&klinkev1.PutModelRequest{},
 		&klinkev1.GetModelRequest{},
 		&klinkev1.InheritGroupsRequest{},
+		&klinkev1.WatchRequest{},
 	}
 }

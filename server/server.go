@@ -28,8 +28,9 @@ type Config struct {
 
 // Server serves the klinke.v1 services, health and reflection.
 type Server struct {
-	grpc   *grpc.Server
-	health *health
+	grpc    *grpc.Server
+	health  *health
+	streams *streams
 }
 
 // New makes a server that does not listen yet.
@@ -51,10 +52,12 @@ func New(c Config) (*Server, error) {
 			grpc.ChainUnaryInterceptor(unary(c.Log, validator, d.salvage)...),
 			grpc.ChainStreamInterceptor(stream(c.Log)...),
 		),
-		health: newHealth(),
+		health:  newHealth(),
+		streams: newStreams(),
 	}
 	klinkev1.RegisterDecisionServiceServer(s.grpc, d)
 	klinkev1.RegisterDirectoryServiceServer(s.grpc, &directory{tenants: c.Tenants})
+	klinkev1.RegisterWatchServiceServer(s.grpc, &watching{tenants: c.Tenants, streams: s.streams, validator: validator})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return s, nil
@@ -71,6 +74,7 @@ func (s *Server) Serve(l net.Listener) error {
 // waits for their handlers and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.stop()
+	s.streams.end()
 	stop := context.AfterFunc(ctx, s.grpc.Stop)
 	s.grpc.GracefulStop()
 	if !stop() {

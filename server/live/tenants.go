@@ -23,6 +23,7 @@ type Tenants struct {
 	models *models
 	log    *slog.Logger
 	owned  sync.WaitGroup // loads, writers, checkpoints, and the keeper of boundaries
+	pulse  pulse          // beats when anything is published
 
 	stop     context.CancelFunc // ends the keeper
 	reminder reminder
@@ -30,8 +31,10 @@ type Tenants struct {
 	mu    sync.RWMutex
 	slots map[string]*tenant
 	// last is the last state of tenants that were dropped and not yet loaded again.
-	last   map[string]*State
-	closed bool
+	last map[string]*State
+	// creating are the tenants whose creation may be durable and is not announced yet.
+	creating map[string]int
+	closed   bool
 }
 
 // New makes the tenants of a store, which stays the caller's to close, after Close. From now on the boundaries of time are
@@ -45,6 +48,8 @@ func New(s store.Store, log *slog.Logger) *Tenants {
 		slots:  make(map[string]*tenant),
 		last:   make(map[string]*State),
 
+		creating: make(map[string]int),
+
 		stop:     stop,
 		reminder: reminder{wake: make(chan struct{}, 1)},
 	}
@@ -52,7 +57,7 @@ func New(s store.Store, log *slog.Logger) *Tenants {
 	return ts
 }
 
-// Close refuses further calls, waits for loads, writers and checkpoints to end, and leaves a checkpoint for tenants that
+// Close refuses further calls, ends the keeper of boundaries, waits for loads, writers and checkpoints to end, and leaves a checkpoint for tenants that
 // would be slow to load without. It does not interrupt what is under way.
 func (ts *Tenants) Close() {
 	ts.mu.Lock()

@@ -168,7 +168,7 @@ func (t *tenant) commit(waiting []*pending) {
 			t.giveUp(waiting, err)
 			return
 		}
-		t.publish(base.next(g.snapshot, last, g.time, tally{len(g.entries), g.changes}).until(g.due))
+		t.publish(base.next(g.snapshot, last, g.time, tally{len(g.entries), g.changes}).until(g.due), g.entries)
 		t.ts.reminder.remind(g.due)
 		t.checkpointIfDue()
 	}
