@@ -31,6 +31,8 @@ type Outcome struct {
 	// Footprint and Effects are as entries keep them; nil when nothing changed or on replay.
 	Footprint *klinkev1.Footprint
 	Effects   []*klinkev1.Effect
+	// NextBoundary is the next one after the entry's time; zero when there is none, when nothing changed or on replay.
+	NextBoundary time.Time
 }
 
 // Apply is the one door through which state changes: it checks the changes in order and returns the next snapshot, or an
@@ -51,7 +53,7 @@ func Apply(s *Snapshot, changes []*klinkev1.Change, at Stamp) (*Outcome, error) 
 	}
 	out := &Outcome{Next: d.s, Changes: d.changes}
 	if !at.Replay {
-		out.Footprint, out.Effects = d.footprint(), d.effects()
+		out.Footprint, out.Effects, out.NextBoundary = d.footprint(), d.effects(), out.Next.NextBoundary(at.Now)
 	}
 	return out, nil
 }
@@ -95,7 +97,7 @@ type draft struct {
 	regrouped bool // all role sets must be merged anew
 	planless  bool // the sites changed since the dialling plan was compiled
 	// Whether these are the draft's own, to be changed in place.
-	ownsFields, ownsSites, ownsConds, ownsCounts bool
+	ownsFields, ownsSites, ownsConds, ownsCounts, ownsHours bool
 }
 
 // who is a subject's key.

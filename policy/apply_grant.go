@@ -103,6 +103,7 @@ func (d *draft) putAssignment(x *klinkev1.Assignment) (bool, error) {
 	no := uint32(0)
 	if !always {
 		no = d.s.timed.add(d.b, next) + 1
+		d.minds(no-1, true)
 	}
 	switch {
 	case to.subject.space != 0 && always:
@@ -157,6 +158,7 @@ func (d *draft) unassign(n uint32, x to) {
 		d.touched[klinkev1.ReadKind_READ_KIND_PEOPLE] = true
 	}
 	if !always {
+		d.minds(no, false)
 		d.s.timed.remove(d.b, no)
 	}
 }
@@ -237,7 +239,9 @@ func (d *draft) putObjectGrant(x *klinkev1.ObjectGrant) (bool, error) {
 		if *d.s.grants.get(no) == next {
 			return false, nil
 		}
+		d.mindsGrant(no, false)
 		*d.s.grants.edit(d.b, no) = next
+		d.mindsGrant(no, true)
 		d.touched[klinkev1.ReadKind_READ_KIND_OBJECTS] = true
 		return true, nil
 	}
@@ -246,6 +250,7 @@ func (d *draft) putObjectGrant(x *klinkev1.ObjectGrant) (bool, error) {
 		return false, Errorf(TooLarge, "", "a tenant has at most %d object grants", MaxObjectGrants)
 	}
 	no := d.s.grants.add(d.b, next)
+	d.mindsGrant(no, true)
 	objects := &d.s.objects[next.typ]
 	var list []uint32
 	if l := objects.get(0, next.id); l != nil {
@@ -302,6 +307,7 @@ func (d *draft) deleteObjectGrant(x *klinkev1.ObjectGrant) (bool, error) {
 	} else {
 		d.editBag(to.holder, func(b *bag) { b.objects-- })
 	}
+	d.mindsGrant(no, false)
 	d.s.grants.remove(d.b, no)
 	d.tally()
 	d.s.granted[p]--

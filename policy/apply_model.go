@@ -49,7 +49,7 @@ func (d *draft) useModel(x *klinkev1.UseModel) (bool, error) {
 	}
 	d.s, d.b = next.s, next.b
 	d.was, d.fresh, d.stands, d.born, d.says = map[who]uint32{}, map[uint32]struct{}{}, map[edge]struct{}{}, map[edge]struct{}{}, map[uint32]struct{}{}
-	d.ownsFields, d.ownsSites, d.ownsConds, d.ownsCounts = next.ownsFields, next.ownsSites, next.ownsConds, next.ownsCounts
+	d.ownsFields, d.ownsSites, d.ownsConds, d.ownsCounts, d.ownsHours = next.ownsFields, next.ownsSites, next.ownsConds, next.ownsCounts, next.ownsHours
 	d.all = true
 	d.touched[klinkev1.ReadKind_READ_KIND_MODEL] = true
 	return true, nil
@@ -61,6 +61,7 @@ func (d *draft) begin(m *Model) {
 	s.model, s.plan, s.services = m, m.plan, m.services
 	s.settings = make([]settingValues, len(m.settings))
 	s.lists = make([]numberSet, len(m.lists))
+	s.hours, d.ownsHours = make([]hoursUse, len(m.scheds)), true
 	s.objects = slices.Collect(func(yield func(dict[[]uint32]) bool) {
 		for range m.types {
 			if !yield(newDict[[]uint32](d.b)) {

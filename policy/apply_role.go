@@ -195,7 +195,9 @@ func (d *draft) putCell(x *klinkev1.Cell) (bool, error) {
 	r := d.ownRole(n)
 	i, ok := slices.BinarySearchFunc(r.cells, next.pattern, func(c cell, p string) int { return cmp.Compare(c.pattern, p) })
 	r.cells = slices.Clone(r.cells)
+	d.mindsCell(&next, 1)
 	if ok {
+		d.mindsCell(&r.cells[i], ^uint32(0))
 		r.cells[i] = next
 	} else {
 		r.cells = slices.Insert(r.cells, i, next)
@@ -210,6 +212,7 @@ func (d *draft) deleteCell(x *klinkev1.Cell) (bool, error) {
 		return false, nil
 	}
 	r := d.ownRole(*at)
+	d.mindsCell(r.find(x.GetPermission()), ^uint32(0))
 	r.cells = slices.DeleteFunc(slices.Clone(r.cells), func(c cell) bool { return c.pattern == x.GetPermission() })
 	d.says[*at] = struct{}{}
 	return true, nil

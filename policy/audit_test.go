@@ -2,6 +2,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 
 	"pgregory.net/rapid"
@@ -117,6 +118,7 @@ func audit(t rapid.TB, s *Snapshot) {
 		t.Fatalf("tables keep what nobody has: timed %d of %d, ceilings %d of %d, limits %d of %d, grants %d of %d", bagTimed+timedEdges, s.timed.live,
 			ceilingEdges, s.ceilings.live, limitEdges, s.limits.live, objectEdges+holderGrants, s.grants.live)
 	}
+	auditMoments(t, s)
 	if sharingEnds != 2*s.sharing.live {
 		t.Fatalf("%d sides of sharing rules are known, %d rules live", sharingEnds, s.sharing.live)
 	}
@@ -158,6 +160,61 @@ func audit(t rapid.TB, s *Snapshot) {
 	for p := range perm(len(s.model.perms) + len(s.fields)) {
 		if granted[p] != s.granted[p] || capped[p] != s.capped[p] {
 			t.Fatalf("%s has %d grants and %d ceilings; %d and %d counted", s.permName(p), granted[p], capped[p], s.granted[p], s.capped[p])
+		}
+	}
+}
+
+// auditMoments recounts what begins and ends by itself, and who uses hours.
+func auditMoments(t rapid.TB, s *Snapshot) {
+	t.Helper()
+	want, hours := map[moment]bool{}, make([]map[moment]bool, len(s.model.scheds))
+	uses := make([]uint32, len(s.model.scheds))
+	for no := range s.timed.len() {
+		x := s.timed.get(no)
+		if x.from != 0 {
+			want[moment{x.from, momentBegins | no}] = true
+		}
+		if x.until != 0 {
+			want[moment{x.until, momentEnds | no}] = true
+		}
+		if x.sched == nil {
+			continue
+		}
+		i := s.model.schedNo[x.sched.name]
+		if hours[i] == nil {
+			hours[i] = map[moment]bool{}
+		}
+		hours[i][moment{cmp.Or(x.until, momentNever), no}] = true
+	}
+	for no := range s.grants.len() {
+		if g := s.grants.get(no); g.until != 0 {
+			want[moment{g.until, momentGrantEnds | no}] = true
+		}
+	}
+	for n := range s.roles.len() {
+		for _, c := range (*s.roles.get(n)).cells {
+			if c.sched != nil {
+				uses[s.model.schedNo[c.sched.name]]++
+			}
+		}
+	}
+	counted := func(what string, m moments, want map[moment]bool) {
+		n, last := 0, moment{}
+		for x := range m.after(0) {
+			if n++; !want[x] || x.compare(last) <= 0 {
+				t.Fatalf("%s: %v after %v, want %v", what, x, last, want)
+			}
+			last = x
+		}
+		if n != len(want) || m.last() != last.at {
+			t.Fatalf("%s: %d moments, the last %d; want %v", what, n, m.last(), want)
+		}
+	}
+	counted("moments", s.moments, want)
+	for i := range s.hours {
+		counted(s.model.scheds[i].name, s.hours[i].ends, hours[i])
+		if s.hours[i].cells != uses[i] {
+			t.Fatalf("%s: %d cells are counted, there are %d", s.model.scheds[i].name, s.hours[i].cells, uses[i])
 		}
 	}
 }

@@ -102,6 +102,7 @@ func (c *compiler) test(t *resourceType, p *permission, src *klinkev1.Test) (*te
 			return nil, c.errorf("no schedule is named %q", x.Schedule.GetName())
 		}
 		out.kind, out.sched = testSchedule, &c.m.scheds[no]
+		out.sched.tested = true
 	case *klinkev1.Test_When:
 		out.kind = testWhen
 		if out.cond, err = c.m.cel.compile(t, x.When.GetCel()); err != nil {
@@ -191,7 +192,7 @@ func cutContext(name string) (string, bool) {
 }
 
 func (c *compiler) numberClass(t *resourceType, out *test, n *klinkev1.NumberClass) (err error) {
-	out.kind = testNumberClass
+	out.kind, c.m.serving = testNumberClass, true
 	out.class = n.GetFixed()
 	if out.class == "" {
 		var ok bool

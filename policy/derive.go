@@ -26,16 +26,9 @@ func (d *draft) finish() error {
 
 // roles derives the closures and tables of the roles that changed and of those that include them, and returns them all.
 func (d *draft) roles() map[uint32]bool {
-	if len(d.says) == 0 {
+	changed := d.speaking()
+	if len(changed) == 0 {
 		return nil
-	}
-	changed := map[uint32]bool{}
-	for i := range d.says {
-		changed[i] = true
-		if (*d.s.roles.get(i)).includedBy > 0 {
-			changed = d.includers()
-			break
-		}
 	}
 	says := map[uint32]*cells{}
 	for i := range changed {
@@ -50,6 +43,21 @@ func (d *draft) roles() map[uint32]bool {
 			tables[j] = says[x]
 		}
 		r.table = merge(tables, d.s.lowest)
+	}
+	return changed
+}
+
+// speaking are the roles that changed and all that include one of them; nil when none did.
+func (d *draft) speaking() map[uint32]bool {
+	if len(d.says) == 0 {
+		return nil
+	}
+	changed := map[uint32]bool{}
+	for i := range d.says {
+		if (*d.s.roles.get(i)).includedBy > 0 {
+			return d.includers()
+		}
+		changed[i] = true
 	}
 	return changed
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
 // bookkeeper tells from the records alone what somebody has for good or for now, and what hours and conditions may change.
@@ -166,18 +168,18 @@ func (k bookkeeper) flags(w who) map[string]bool {
 	return out
 }
 
-// account lists who gained and lost what between two snapshots, as effects should.
-func account(old, next *Snapshot, now int64) map[effectKey][]string {
+// account lists who gained and lost what, as effects should.
+func account(before, after bookkeeper) map[effectKey][]string {
 	out := map[effectKey][]string{}
 	people := map[who]bool{}
-	for _, s := range []*Snapshot{old, next} {
+	next := after.s
+	for _, s := range []*Snapshot{before.s, next} {
 		s.subjects.all(func(space byte, id []byte, _ *subject) bool {
 			people[who{space, string(id)}] = true
 			return true
 		})
 	}
 	add := func(w who, key effectKey) { out[key] = append(out[key], w.String()) }
-	before, after := bookkeeper{old, now}, bookkeeper{next, now}
 	for w := range people {
 		had, got := before.flags(w), after.flags(w)
 		for f := range got {
@@ -202,6 +204,24 @@ func account(old, next *Snapshot, now int64) map[effectKey][]string {
 	return out
 }
 
+// same holds effects to an account of them; about says what they are the effects of.
+func same(t *rapid.T, effects []*klinkev1.Effect, want map[effectKey][]string, about any) {
+	got := map[effectKey][]string{}
+	for _, e := range effects {
+		key := effectKey{e.GetPermission(), e.GetFrom(), e.GetTo(), e.GetConditional()}
+		if got[key] != nil || e.GetCount() != uint64(len(e.GetSubjects())) {
+			t.Fatalf("said twice, or miscounted: %v", e)
+		}
+		got[key] = e.GetSubjects()
+	}
+	for _, names := range want {
+		slices.Sort(names)
+	}
+	if !maps.EqualFunc(got, want, slices.Equal) {
+		t.Fatalf("effects of %v\n%v\nwant\n%v", about, got, want)
+	}
+}
+
 func TestEffectsAreWhoGainedAndLostWhat(t *testing.T) {
 	check(t, func(t *rapid.T) {
 		l := begin(t)
@@ -212,21 +232,7 @@ func TestEffectsAreWhoGainedAndLostWhat(t *testing.T) {
 				continue
 			}
 			if out.Next.model == l.s.model {
-				want := account(l.s, out.Next, l.now.UnixNano())
-				got := map[effectKey][]string{}
-				for _, e := range out.Effects {
-					key := effectKey{e.GetPermission(), e.GetFrom(), e.GetTo(), e.GetConditional()}
-					if got[key] != nil || e.GetCount() != uint64(len(e.GetSubjects())) {
-						t.Fatalf("said twice, or miscounted: %v", e)
-					}
-					got[key] = e.GetSubjects()
-				}
-				for _, names := range want {
-					slices.Sort(names)
-				}
-				if !maps.EqualFunc(got, want, slices.Equal) {
-					t.Fatalf("effects of %v\n%v\nwant\n%v", out.Changes, got, want)
-				}
+				same(t, out.Effects, account(bookkeeper{l.s, l.now.UnixNano()}, bookkeeper{out.Next, l.now.UnixNano()}), out.Changes)
 			} else if out.Effects != nil {
 				t.Fatalf("effects of another vocabulary: %v", out.Effects)
 			}

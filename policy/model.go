@@ -32,6 +32,7 @@ type Model struct {
 	schedNo     map[string]uint16
 	scheds      []schedule
 	services    map[string]*serviceClass // classes of service
+	serving     bool                     // a test asks for them
 	plan        *dial.Plan               // without sites
 	cel         conditions
 	numbers     bool // a type has a number among its attributes

@@ -52,8 +52,11 @@ type life struct {
 	now    time.Time
 }
 
-func begin(t *rapid.T) *life {
-	l := &life{chooser: &chooser{t: t}, models: map[string]*Model{}, now: monday}
+func begin(t *rapid.T) *life { return beginWith(&chooser{t: t}) }
+
+func beginWith(g *chooser) *life {
+	t := g.t
+	l := &life{chooser: g, models: map[string]*Model{}, now: monday}
 	l.compile("m")
 	out, err := Apply(Empty(), l.models["m"].Factory(), l.stamp(monday))
 	if err != nil {

@@ -162,6 +162,8 @@ func (g *chooser) assignment() *klinkev1.Assignment {
 		a.Schedule = pick(g, "office", "night")
 	case 2:
 		a.From, a.Until = g.boundary(), g.boundary()
+	case 3:
+		a.From, a.Until, a.Schedule = g.boundary(), g.boundary(), pick(g, "office", "night")
 	}
 	return a
 }

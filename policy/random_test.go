@@ -19,6 +19,8 @@ type chooser struct {
 	t     *rapid.T
 	perms []string // of the model so far, which rules may ask for without a circle
 	near  nearby
+	// hourless models have no test of hours, whose edges concern everybody.
+	hourless bool
 }
 
 // nearby is what the latest changes were about. Whatever is drawn next leans to it, so that changes and questions meet.
@@ -280,7 +282,7 @@ func (g *chooser) test(t *klinkev1.ResourceType, depth int, inRelation bool) *kl
 			s = &klinkev1.SettingIs{Name: pick(g, "open", "grade"), In: []string{pick(g, "low", "high")}}
 		}
 		return &klinkev1.Test{Test: &klinkev1.Test_Setting{Setting: s}}
-	case n == 14:
+	case n == 14 && !g.hourless:
 		return &klinkev1.Test{Test: &klinkev1.Test_Schedule{Schedule: &klinkev1.InSchedule{Name: pick(g, "office", "night")}}}
 	case n == 15:
 		return &klinkev1.Test{Test: &klinkev1.Test_When{When: &klinkev1.When{Cel: g.cel(t.GetName())}}}

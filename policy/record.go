@@ -35,7 +35,7 @@ func (s *Snapshot) recordOf(w who, e edge) *klinkev1.Record {
 }
 
 func (s *Snapshot) assignmentRecord(t timed, name string) *klinkev1.Record {
-	x := &klinkev1.Assignment{Role: (*s.roles.get(t.role)).id, Holder: name, From: moment(t.from), Until: moment(t.until)}
+	x := &klinkev1.Assignment{Role: (*s.roles.get(t.role)).id, Holder: name, From: timestamp(t.from), Until: timestamp(t.until)}
 	if t.cond != nil {
 		x.When = t.cond.source
 	}
@@ -45,7 +45,7 @@ func (s *Snapshot) assignmentRecord(t timed, name string) *klinkev1.Record {
 	return &klinkev1.Record{Record: &klinkev1.Record_Assignment{Assignment: x}}
 }
 
-func moment(nanos int64) *timestamppb.Timestamp {
+func timestamp(nanos int64) *timestamppb.Timestamp {
 	if nanos == 0 {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (s *Snapshot) grantRecord(g *objectGrant) *klinkev1.Record {
 	}
 	return &klinkev1.Record{Record: &klinkev1.Record_ObjectGrant{ObjectGrant: &klinkev1.ObjectGrant{
 		Type: s.model.types[g.typ].name, Id: g.id, Action: s.localName(g.perm), Holder: name,
-		Level: s.scale(g.perm).levels[g.rank].name, Until: moment(g.until)}}}
+		Level: s.scale(g.perm).levels[g.rank].name, Until: timestamp(g.until)}}}
 }
 
 // localName is a permission without its type.

@@ -16,6 +16,8 @@ type schedule struct {
 	name  string
 	zone  *time.Location
 	hours []hours
+	// tested says that a test of the model names it.
+	tested bool
 }
 
 type hours struct {
@@ -47,6 +49,18 @@ func newSchedule(src *klinkev1.Schedule) (schedule, error) {
 		return schedule{}, errors.New("a schedule without hours")
 	}
 	return s, nil
+}
+
+// lastEdge is the last edge, as at knows them, after one moment and until another, itself included; zero when there is none.
+func (s *schedule) lastEdge(after, until time.Time) (last time.Time) {
+	// Whoever has edges has one in each week; the days more are for clocks that are put forward or back.
+	if week := until.Add(-9 * 24 * time.Hour); week.After(after) {
+		after = week
+	}
+	for _, edge := s.at(after); !edge.IsZero() && !edge.After(until); _, edge = s.at(edge) {
+		last = edge
+	}
+	return last
 }
 
 // at says whether a moment is inside the hours, and when that next changes or could change. It does not allocate.

@@ -14,7 +14,12 @@ import (
 
 // exchange is a random tenant whose model also has calls, which nothing but classes of service decides about.
 func exchange(t *rapid.T) *life {
-	l := &life{chooser: &chooser{t: t}, models: map[string]*Model{}, now: monday}
+	return exchangeWith(&chooser{t: t})
+}
+
+func exchangeWith(g *chooser) *life {
+	t := g.t
+	l := &life{chooser: g, models: map[string]*Model{}, now: monday}
 	src := l.model("m")
 	call := &klinkev1.ResourceType{Name: "call", Attributes: []*klinkev1.Attribute{
 		{Name: "nr", Kind: kindNumber}, {Name: "where", Kind: kindID, Of: "site", Optional: true}}}

@@ -47,6 +47,8 @@ type Snapshot struct {
 	plan     *dial.Plan
 	services map[string]*serviceClass // the model's, and the tenant's in front of them; never nil once there is a model
 	conds    map[condKey]*condition
+	moments  moments    // when assignments and object grants begin and end
+	hours    []hoursUse // by Model.scheds
 	count    counts
 }
 

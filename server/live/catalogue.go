@@ -67,11 +67,14 @@ func (ts *Tenants) Create(ctx context.Context, c Creation) (Info, error) {
 		Changes:   out.Changes,
 		Footprint: out.Footprint,
 		Effects:   out.Effects,
+
+		NextBoundary: timestamp(out.NextBoundary),
 	})
 	if err != nil {
 		return Info{}, err
 	}
 	ts.forgetAbsence(c.ID)
+	ts.reminder.remind(row.Due)
 	return Info{
 		ID: c.ID, Revision: FormatRevision(row.Lineage, row.Head), Model: m.Name(), Version: m.Version(), Created: row.Created,
 	}, nil

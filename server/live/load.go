@@ -89,7 +89,7 @@ func (ts *Tenants) restore(id string) (state *State, err error) {
 		return nil, damaged(fmt.Sprintf("its log ends at position %d, its row says %d", state.Position, row.Head), nil)
 	}
 	state.Revision = FormatRevision(state.Lineage, state.Position)
-	return state, nil
+	return state.until(row.Due), nil
 }
 
 func damaged(what string, cause error) error {

@@ -22,6 +22,7 @@ type State struct {
 	Revision string
 
 	sum tally
+	due time.Time // the newest entry's next boundary; zero for none
 }
 
 // tally counts what a living tenant's log holds behind the checkpoint that it was loaded from.

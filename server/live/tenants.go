@@ -22,8 +22,11 @@ type Tenants struct {
 	store  store.Store
 	models *models
 	log    *slog.Logger
-	owned  sync.WaitGroup // loads, writers, checkpoints
+	owned  sync.WaitGroup // loads, writers, checkpoints, and the keeper of boundaries
 	pulse  pulse          // beats when anything is published
+
+	stop     context.CancelFunc // ends the keeper
+	reminder reminder
 
 	mu    sync.RWMutex
 	slots map[string]*tenant
@@ -34,9 +37,11 @@ type Tenants struct {
 	closed   bool
 }
 
-// New makes the tenants of a store, which stays the caller's to close, after Close.
+// New makes the tenants of a store, which stays the caller's to close, after Close. From now on the boundaries of time are
+// entered in their logs, those first that passed while nobody looked.
 func New(s store.Store, log *slog.Logger) *Tenants {
-	return &Tenants{
+	ctx, stop := context.WithCancel(context.Background())
+	ts := &Tenants{
 		store:  s,
 		models: newModels(s),
 		log:    log,
@@ -44,15 +49,21 @@ func New(s store.Store, log *slog.Logger) *Tenants {
 		last:   make(map[string]*State),
 
 		creating: make(map[string]int),
+
+		stop:     stop,
+		reminder: reminder{wake: make(chan struct{}, 1)},
 	}
+	ts.owned.Go(func() { ts.keepBoundaries(ctx) })
+	return ts
 }
 
-// Close refuses further calls, waits for loads, writers and checkpoints to end, and leaves a checkpoint for tenants that
+// Close refuses further calls, ends the keeper of boundaries, waits for loads, writers and checkpoints to end, and leaves a checkpoint for tenants that
 // would be slow to load without. It does not interrupt what is under way.
 func (ts *Tenants) Close() {
 	ts.mu.Lock()
 	ts.closed = true
 	ts.mu.Unlock()
+	ts.stop()
 	ts.owned.Wait()
 	ts.mu.RLock()
 	living := slices.Collect(maps.Values(ts.slots))

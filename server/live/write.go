@@ -14,6 +14,7 @@ import (
 
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/store"
 )
 
 // maxReason is how many bytes of reason the log keeps of a write.
@@ -45,12 +46,13 @@ type Written struct {
 	Repeated bool
 }
 
-// pending is a write, or an erasure, on its way through the writer.
+// pending is a write, an erasure, or a boundary of time, on its way through the writer.
 type pending struct {
-	ctx    context.Context
-	write  Write
-	digest []byte
-	erase  *erasure // instead of a write
+	ctx      context.Context
+	write    Write
+	digest   []byte
+	erase    *erasure // instead of a write
+	boundary bool     // instead of a write: what passed is to be entered
 
 	// The writer's notes: the answer, and how many entries of its group the answer rests on.
 	out    Written
@@ -146,6 +148,7 @@ type group struct {
 	base     *State
 	snapshot *policy.Snapshot
 	time     time.Time
+	due      time.Time // the next boundary; zero for none
 	entries  []*klinkev1.Entry
 	changes  int
 	ids      map[string]*klinkev1.Entry // by request id
@@ -154,7 +157,7 @@ type group struct {
 // commit applies a group, appends it, publishes what came out, and answers.
 func (t *tenant) commit(waiting []*pending) {
 	base := t.state.Load()
-	g := &group{base: base, snapshot: base.Snapshot, time: base.Time}
+	g := &group{base: base, snapshot: base.Snapshot, time: base.Time, due: base.due}
 	for _, p := range waiting {
 		p.err = t.join(g, p)
 		p.behind = len(g.entries)
@@ -165,7 +168,8 @@ func (t *tenant) commit(waiting []*pending) {
 			t.giveUp(waiting, err)
 			return
 		}
-		t.publish(base.next(g.snapshot, last, g.time, tally{len(g.entries), g.changes}), g.entries)
+		t.publish(base.next(g.snapshot, last, g.time, tally{len(g.entries), g.changes}).until(g.due), g.entries)
+		t.ts.reminder.remind(g.due)
 		t.checkpointIfDue()
 	}
 	for _, p := range waiting {
@@ -177,6 +181,13 @@ func (t *tenant) commit(waiting []*pending) {
 func (t *tenant) join(g *group, p *pending) error {
 	if err := p.ctx.Err(); err != nil {
 		return err // nobody waits for it any more
+	}
+	now := notBefore(time.Now(), g.time)
+	if !p.write.ValidateOnly {
+		t.pass(g, now)
+	}
+	if p.boundary {
+		return nil
 	}
 	if known, err := t.request(g, p.write.RequestID); err != nil {
 		return err
@@ -196,7 +207,6 @@ func (t *tenant) join(g *group, p *pending) error {
 			return policy.Errorf(policy.Conflict, "expected_revision", "the tenant is no longer at this revision; read again, and decide again")
 		}
 	}
-	now := notBefore(time.Now(), g.time)
 	out, err := t.ts.apply(g.snapshot, p.write.Changes, now)
 	if err != nil || len(out.Changes) == 0 {
 		return err
@@ -211,14 +221,14 @@ func (t *tenant) join(g *group, p *pending) error {
 		Changes:       out.Changes,
 		Footprint:     out.Footprint,
 		Effects:       out.Effects,
+		NextBoundary:  timestamp(out.NextBoundary),
 	}
 	p.out.Entry = entry
 	if p.write.ValidateOnly {
 		return nil
 	}
-	g.snapshot, g.time = out.Next, now
-	g.entries = append(g.entries, entry)
-	g.changes += len(out.Changes)
+	g.snapshot = out.Next
+	g.add(entry)
 	if p.write.RequestID != "" {
 		if g.ids == nil {
 			g.ids = make(map[string]*klinkev1.Entry)
@@ -226,6 +236,13 @@ func (t *tenant) join(g *group, p *pending) error {
 		g.ids[p.write.RequestID] = entry
 	}
 	return nil
+}
+
+// add puts an entry behind the group's others.
+func (g *group) add(e *klinkev1.Entry) {
+	g.entries = append(g.entries, e)
+	g.changes += len(e.GetChanges())
+	g.time, g.due = e.GetTime().AsTime(), store.DueOf(e)
 }
 
 // request returns the entry that a request id made, in this group or before; nil for none.
