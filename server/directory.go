@@ -55,10 +55,8 @@ func shortened(out *klinkev1.WriteResponse) *klinkev1.WriteResponse {
 		return out
 	}
 	e := out.GetEntry()
-	out.Entry = &klinkev1.Entry{
-		Position: e.GetPosition(), Time: e.GetTime(), Author: e.GetAuthor(), Caller: e.GetCaller(), Reason: e.GetReason(),
-		RequestId: e.GetRequestId(), RequestDigest: e.GetRequestDigest(), Footprint: e.GetFootprint(),
-	}
+	out.Entry = header(e)
+	out.Entry.Footprint = e.GetFootprint()
 	out.Shortened = true
 	return out
 }

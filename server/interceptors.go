@@ -42,7 +42,7 @@ func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(con
 	}
 }
 
-// stream is the chain of streams. Questions on a stream are looked at by their handler, each for itself. The watchers of the
+// stream is the chain of streams. The handlers of ours look at their messages themselves. The watchers of the
 // standard health service are sent away by that service, with the news.
 func stream(log *slog.Logger, streams *streams) []grpc.StreamServerInterceptor {
 	logged := logging.StreamServerInterceptor(callLog(log), logOptions()...)
@@ -107,5 +107,6 @@ func validated() []proto.Message {
 		&klinkev1.PutModelRequest{},
 		&klinkev1.GetModelRequest{},
 		&klinkev1.InheritGroupsRequest{},
+		&klinkev1.WatchRequest{},
 	}
 }

@@ -66,6 +66,7 @@ func New(c Config) (*Server, error) {
 	}
 	klinkev1.RegisterDecisionServiceServer(s.grpc, d)
 	klinkev1.RegisterDirectoryServiceServer(s.grpc, &directory{tenants: c.Tenants})
+	klinkev1.RegisterWatchServiceServer(s.grpc, &watching{tenants: c.Tenants, validator: validator})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return s, nil

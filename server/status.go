@@ -122,17 +122,20 @@ func told(w wire, field, why string) *status.Status {
 // logLevel is the level at which a call is logged, however it ended: faults of ours have a line of their own.
 func logLevel(codes.Code) logging.Level { return logging.LevelDebug }
 
-// violation reads what the validating interceptor found, or returns nil for another error.
+// violation reads what validating found, in the interceptor or in a stream's handler, or returns nil for another error.
 func violation(err error) *policy.Error {
-	st, ok := status.FromError(err)
-	if !ok {
-		return nil
-	}
-	for _, detail := range st.Details() {
-		if vs, ok := detail.(*validatev1.Violations); ok && len(vs.GetViolations()) > 0 {
-			v := vs.GetViolations()[0]
-			return policy.Errorf(policy.Invalid, protovalidate.FieldPathString(v.GetField()), "%s", v.GetMessage())
+	var found []*validatev1.Violation
+	if v, ok := errors.AsType[*protovalidate.ValidationError](err); ok {
+		found = v.ToProto().GetViolations()
+	} else if st, ok := status.FromError(err); ok {
+		for _, detail := range st.Details() {
+			if vs, ok := detail.(*validatev1.Violations); ok {
+				found = append(found, vs.GetViolations()...)
+			}
 		}
 	}
-	return nil
+	if len(found) == 0 {
+		return nil
+	}
+	return policy.Errorf(policy.Invalid, protovalidate.FieldPathString(found[0].GetField()), "%s", found[0].GetMessage())
 }

@@ -23,7 +23,9 @@ func newStreams() *streams {
 	return s
 }
 
-func errStopping() error { return policy.Errorf(policy.Unavailable, "", "the server is stopping") }
+func errStopping() error {
+	return policy.Errorf(policy.Unavailable, "", "the server is stopping; go on with another one, or again later")
+}
 
 // intercept runs a stream's handler. Receiving cannot be interrupted but by ending the stream, so the handler has a goroutine
 // of its own, which Shutdown waits for. What the handler sends when the server stops is sent, and nothing after it.

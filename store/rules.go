@@ -162,8 +162,8 @@ func CheckCompaction(c Compaction) error {
 	if c.At == 0 || c.Chunks == nil {
 		return policy.Errorf(policy.Invalid, "at", "a checkpoint has a position and a content")
 	}
-	if c.Floor > c.At {
-		return policy.Errorf(policy.Invalid, "floor", "the floor %d is above the checkpoint at %d", c.Floor, c.At)
+	if c.Floor >= c.At {
+		return policy.Errorf(policy.Invalid, "floor", "the floor %d is not below the checkpoint at %d", c.Floor, c.At)
 	}
 	return nil
 }

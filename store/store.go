@@ -96,8 +96,9 @@ type Log interface {
 
 // Order is what all tenants share: the order of commits, and the moments that come.
 type Order interface {
-	// Identity names the life of the store's commit order: [a-z0-9]{8,26}, unguessable, new when a store is made or restored.
-	Identity() string
+	// Present names the life of the store's commit order ([a-z0-9]{8,26}, unguessable, new when a store is made or restored),
+	// and the last position given in it.
+	Present() (identity string, last Position, err error)
 	// Commits returns up to limit commits (at least 1) after a position, of all tenants, in order. Those of tenants that are
 	// deleted by now are left out, but for the deletion. Gone when the position is below a floor that any tenant has or had.
 	Commits(after Position, limit int) (Commits, error)
@@ -118,6 +119,7 @@ type Commit struct {
 	Tenant   string
 	Lineage  string
 	Entry    *klinkev1.Entry // nil for the deletion
+	Creation bool            // the entry is the tenant's first
 }
 
 // Query asks for a page of records.
@@ -144,6 +146,6 @@ type Compaction struct {
 	// is returned as it is; the old checkpoint stays. The store waits for it without a lock.
 	Chunks iter.Seq2[[]byte, error]
 	// Floor drops entries at or below it, except those whose request ids must still be remembered: these only Request
-	// finds. At most At. The floor never sinks: a lower one, or 0, leaves it. The commit order begins no lower.
+	// finds. Below At, whose entry stays. The floor never sinks: a lower one, or 0, leaves it. The commit order begins no lower.
 	Floor Position
 }

@@ -58,6 +58,7 @@ func (ts *Tenants) Create(ctx context.Context, c Creation) (Info, error) {
 	if err := ctx.Err(); err != nil { // compiling the model may have taken a while
 		return Info{}, err
 	}
+	defer ts.announceCreation(c.ID)()
 	row, err := ts.store.CreateTenant(c.ID, &klinkev1.Entry{
 		Time:      timestamppb.New(now),
 		Author:    c.Author,
@@ -74,6 +75,21 @@ func (ts *Tenants) Create(ctx context.Context, c Creation) (Info, error) {
 	return Info{
 		ID: c.ID, Revision: FormatRevision(row.Lineage, row.Head), Model: m.Name(), Version: m.Version(), Created: row.Created,
 	}, nil
+}
+
+// announceCreation begins a creation. What it returns ends it, and tells the tails: whoever hears of the tenant finds it.
+func (ts *Tenants) announceCreation(id string) (end func()) {
+	ts.mu.Lock()
+	ts.creating[id]++
+	ts.mu.Unlock()
+	return func() {
+		ts.mu.Lock()
+		if ts.creating[id]--; ts.creating[id] == 0 {
+			delete(ts.creating, id)
+		}
+		ts.mu.Unlock()
+		ts.pulse.beat()
+	}
 }
 
 // forgetAbsence gives up a load that began before the tenant was made, so that nobody who asks from now on is told that it
@@ -166,6 +182,7 @@ func (ts *Tenants) erase(id string, old *tenant, head store.Position) error {
 	}
 	ts.mu.Unlock()
 	close(hold.ready)
+	ts.pulse.beat()
 	return err
 }
 
@@ -252,6 +269,11 @@ func (ts *Tenants) Read(ctx context.Context, id string, q Query) (Page, error) {
 				kind, parts := policy.RecordKey(out.Records[i-1])
 				out.Next = policy.AppendKey(nil, kind, parts)
 				break
+			}
+		}
+		if page.Head > s.Position { // durable, and about to be published: who has read it must not be answered by what was before
+			if _, err := ts.At(ctx, id, out.Revision, "revision"); err != nil {
+				return Page{}, err
 			}
 		}
 		return out, nil

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/klinke-authz/klinke/policy"
+	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
 )
 
 // The most that one append carries; a store's transaction should stay small enough to be quick.
@@ -29,6 +30,7 @@ type tenant struct {
 	writing       bool // a writer is at work
 	gone          bool // given up: nothing is queued any more
 	changed       chan struct{}
+	recent        recent
 	checkpointing bool
 	attempted     tally // the sum when a checkpoint was last begun
 	kept          tally // the sum at the newest checkpoint
@@ -51,12 +53,15 @@ func (t *tenant) beyond(s *State) <-chan struct{} {
 	return t.changed
 }
 
-// publish swaps the state, then wakes who waits for it.
-func (t *tenant) publish(s *State) {
-	t.state.Store(s)
+// publish swaps the state, then wakes who waits for it. The entries are what led to it.
+func (t *tenant) publish(s *State, entries []*klinkev1.Entry) {
 	t.mu.Lock()
+	before := t.state.Load()
+	t.state.Store(s)
+	t.recent.add(before.Position, entries)
 	t.wake()
 	t.mu.Unlock()
+	t.ts.pulse.beat()
 }
 
 // wake needs the lock.

@@ -23,12 +23,15 @@ type Tenants struct {
 	models *models
 	log    *slog.Logger
 	owned  sync.WaitGroup // loads, writers, checkpoints
+	pulse  pulse          // beats when anything is published
 
 	mu    sync.RWMutex
 	slots map[string]*tenant
 	// last is the last state of tenants that were dropped and not yet loaded again.
-	last   map[string]*State
-	closed bool
+	last map[string]*State
+	// creating are the tenants whose creation may be durable and is not announced yet.
+	creating map[string]int
+	closed   bool
 }
 
 // New makes the tenants of a store, which stays the caller's to close, after Close.
@@ -39,6 +42,8 @@ func New(s store.Store, log *slog.Logger) *Tenants {
 		log:    log,
 		slots:  make(map[string]*tenant),
 		last:   make(map[string]*State),
+
+		creating: make(map[string]int),
 	}
 }
 

@@ -165,7 +165,7 @@ func (t *tenant) commit(waiting []*pending) {
 			t.giveUp(waiting, err)
 			return
 		}
-		t.publish(base.next(g.snapshot, last, g.time, tally{len(g.entries), g.changes}))
+		t.publish(base.next(g.snapshot, last, g.time, tally{len(g.entries), g.changes}), g.entries)
 		t.checkpointIfDue()
 	}
 	for _, p := range waiting {

@@ -15,7 +15,8 @@
 //	tenants      tenant id                    row: lineage (uint8 length, bytes), head, floor, created (int64 seconds, uint32
 //	                                          nanoseconds), next boundary (likewise), checkpoint serial, checkpoint position,
 //	                                          uint32 checkpoint chunks
-//	commits      position                     uint8 1 for an entry or 2 for a tenant's deletion, lineage (uint8 length, bytes),
+//	commits      position                     uint8 1 for an entry, 2 for a tenant's deletion, 3 for its
+//	                                          first entry; lineage (uint8 length, bytes),
 //	                                          tenant id
 //	due          next boundary, tenant id     empty
 //	models       name length (uint16), name,  uint32 length, then the Model if the length is at most 2 KiB

@@ -97,10 +97,14 @@ func (b *batch) append(r *row, entries ...*write) error {
 		return err
 	}
 	old := *r
-	for _, w := range entries {
+	for i, w := range entries {
 		b.last++
-		r.Head, r.Due = b.last, w.due
-		if err := b.order(r.Head, commitEntry, r); err != nil {
+		r.Due = w.due
+		kind := uint8(commitEntry)
+		if r.Head = b.last; old.Head == 0 && i == 0 {
+			kind = commitCreation
+		}
+		if err := b.order(r.Head, kind, r); err != nil {
 			return err
 		}
 		key := positionBytes(r.Head)

@@ -12,6 +12,7 @@ import (
 const (
 	commitEntry    = 1
 	commitDeletion = 2
+	commitCreation = 3
 )
 
 // commit is a row of the commit order: what the position was given to.
@@ -38,7 +39,7 @@ func decodeCommit(key, value []byte) (commit, error) {
 	c := commit{kind: d.uint8()}
 	c.lineage = string(d.bytes(int(d.uint8())))
 	c.tenant = string(d.bytes(len(d.b)))
-	if len(key) != 8 || c.kind != commitEntry && c.kind != commitDeletion {
+	if len(key) != 8 || c.kind < commitEntry || c.kind > commitCreation {
 		d.short = true
 	}
 	return c, d.end("a commit")
@@ -53,8 +54,14 @@ func (b *batch) order(p store.Position, kind uint8, r *row) error {
 	return commits.Put(key, c.encode(key))
 }
 
-// Identity implements store.Order.
-func (s *Store) Identity() string { return s.identity }
+// Present implements store.Order.
+func (s *Store) Present() (identity string, last store.Position, err error) {
+	err = s.view(func(tx *bbolt.Tx) (err error) {
+		last, err = decodePosition(positionKey, tx.Bucket(metaBucket).Get(positionKey))
+		return err
+	})
+	return s.identity, last, err
+}
 
 // Commits implements store.Order.
 func (s *Store) Commits(after store.Position, limit int) (store.Commits, error) {
@@ -114,7 +121,7 @@ func readCommit(tx *bbolt.Tx, key, value []byte) (*store.Commit, int, error) {
 		return nil, 0, damaged("the commit at %x names an entry that is not in the log", key)
 	}
 	e, n, err := decodeEntry(data, key, v)
-	out.Entry = e
+	out.Entry, out.Creation = e, c.kind == commitCreation
 	return out, n, err
 }
 

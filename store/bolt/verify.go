@@ -179,7 +179,7 @@ func (v *verifier) commits() {
 			v.problemf("commits", "position %d is above the last one", p.at)
 		case row.kind == commitDeletion && v.lineages[row.lineage]:
 			v.problemf("commits", "position %d deletes tenant %q, whose life %s goes on", p.at, row.tenant, row.lineage)
-		case row.kind == commitEntry && v.lineages[row.lineage]:
+		case row.kind != commitDeletion && v.lineages[row.lineage]:
 			found = append(found, p)
 		}
 	}

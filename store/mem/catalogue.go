@@ -59,7 +59,7 @@ func (s *Store) DeleteTenant(id string, head store.Position) error {
 	}
 	delete(d.tenants, id)
 	d.last++
-	d.commits = append(d.commits, commit{d.last, t.ID, t.Lineage, true})
+	d.commits = append(d.commits, commit{position: d.last, tenant: t.ID, lineage: t.Lineage, deletion: true})
 	return nil
 }
 

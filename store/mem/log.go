@@ -38,8 +38,8 @@ func (d *Disk) add(t *tenant, e *klinkev1.Entry) {
 	d.last++
 	e.Position = uint64(d.last)
 	e = proto.CloneOf(e)
+	d.commits = append(d.commits, commit{position: d.last, tenant: t.ID, lineage: t.Lineage, creation: t.Head == 0})
 	t.Head, t.Due = d.last, store.DueOf(e)
-	d.commits = append(d.commits, commit{d.last, t.ID, t.Lineage, false})
 	t.log = append(t.log, e)
 	if e.GetRequestId() != "" {
 		t.requests[e.GetRequestId()] = t.Head

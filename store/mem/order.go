@@ -9,11 +9,12 @@ import (
 	"github.com/klinke-authz/klinke/store"
 )
 
-// commit is what a position was given to: an entry of a tenant, or its deletion.
+// commit is what a position was given to: an entry of a tenant, which may be its first, or its deletion.
 type commit struct {
 	position store.Position
 	tenant   string
 	lineage  string
+	creation bool
 	deletion bool
 }
 
@@ -23,8 +24,15 @@ func (d *Disk) behind(after store.Position) int {
 	return i
 }
 
-// Identity implements store.Order.
-func (s *Store) Identity() string { return s.disk.id }
+// Present implements store.Order.
+func (s *Store) Present() (identity string, last store.Position, err error) {
+	d, err := s.lock()
+	if err != nil {
+		return "", 0, err
+	}
+	defer d.mu.Unlock()
+	return d.id, d.last, nil
+}
 
 // Commits implements store.Order.
 func (s *Store) Commits(after store.Position, limit int) (store.Commits, error) {
@@ -46,7 +54,7 @@ func (s *Store) Commits(after store.Position, limit int) (store.Commits, error) 
 			break
 		}
 		page.Through = c.position
-		out := store.Commit{Position: c.position, Tenant: c.tenant, Lineage: c.lineage}
+		out := store.Commit{Position: c.position, Tenant: c.tenant, Lineage: c.lineage, Creation: c.creation}
 		if !c.deletion {
 			t := d.tenants[c.tenant]
 			if t == nil || t.Lineage != c.lineage {

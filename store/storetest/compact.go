@@ -122,6 +122,7 @@ func compactions(t *testing.T, p *Place) {
 		"a position below the checkpoint":        {At: first, Chunks: chunksOf()},
 		"a position that is not there yet":       {At: third + 1, Chunks: chunksOf()},
 		"a floor above the checkpoint to be":     {At: second, Floor: third, Chunks: chunksOf()},
+		"a floor that is the checkpoint's":       {At: third, Floor: third, Chunks: chunksOf()},
 		"the same, though the floor is an entry": {At: second, Floor: second + 1, Chunks: chunksOf()},
 	} {
 		wantKind(t, what, p.Compact("t", c), policy.Invalid)
@@ -204,15 +205,15 @@ func floors(t *testing.T, p *Place) {
 	e = request("late", 30*time.Hour+1, put(user(name("u", 11), "")))
 	all = append(all, e)
 	head = p.add("t", head, e)
-	compact(t, p, "t", head, head, "everything")
-	check(11, 0, 2)
+	compact(t, p, "t", head, head-1, "everything but the newest")
+	check(10, 0, 2)
 	if e, err := p.Request("t", "late"); e == nil || err != nil {
 		t.Errorf("the newest entry's request: %v, %v", e, err)
 	}
-	compact(t, p, "t", head, head, "the same position, which is the floor by now")
-	wantCheckpoint(t, p, "t", head, "the same position, which is the floor by now")
+	compact(t, p, "t", head, head-1, "the same position, and the floor that is there")
+	wantCheckpoint(t, p, "t", head, "the same position, and the floor that is there")
 	// Behind the floor life goes on.
 	all = append(all, entry(put(user(name("u", 12), ""))))
 	head = p.add("t", head, all[12])
-	check(11, 0, 2)
+	check(10, 0, 2)
 }

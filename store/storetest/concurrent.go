@@ -234,7 +234,7 @@ func (h *history) compact(floor bool) {
 		if err == nil && row.Head > at {
 			c := store.Compaction{At: row.Head, Chunks: chunksOf(strconv.Itoa(int(row.Head)), "", strconv.Itoa(int(row.Head)))}
 			if floor {
-				c.Floor = (h.first + row.Head) / 2
+				c.Floor = (h.first + row.Head - 1) / 2
 			}
 			if err := h.p.Compact(h.id, c); err != nil {
 				h.t.Errorf("compacting: %v", err)

@@ -39,12 +39,15 @@ func (p *Place) order(after store.Position, size int) (all []store.Commit) {
 	}
 }
 
-// told writes commits down: a tenant and `+` for an entry, `-` for a deletion.
+// told writes commits down: a tenant and `*` for its first entry, `+` for another one, `-` for its deletion.
 func told(commits []store.Commit) string {
 	var words []string
 	for _, c := range commits {
 		sign := "-"
-		if c.Entry != nil {
+		switch {
+		case c.Creation:
+			sign = "*"
+		case c.Entry != nil:
 			sign = "+"
 		}
 		words = append(words, fmt.Sprintf("%s%s@%d", c.Tenant, sign, c.Position))
@@ -53,9 +56,9 @@ func told(commits []store.Commit) string {
 }
 
 func commits(t *testing.T, p *Place) {
-	identity := p.Identity()
-	if !lineage.MatchString(identity) {
-		t.Errorf("the identity is %q", identity)
+	identity, last, err := p.Present()
+	if !lineage.MatchString(identity) || last != 0 || err != nil {
+		t.Errorf("at present: %q, %d, %v", identity, last, err)
 	}
 	if got := p.order(0, 1); len(got) != 0 {
 		t.Errorf("a new place has commits %s", told(got))
@@ -70,7 +73,7 @@ func commits(t *testing.T, p *Place) {
 		t.Fatal(err)
 	}
 	again := p.create("a", put(user("again", "")))
-	const want = "b+@2 b+@5 a-@6 a+@7"
+	const want = "b*@2 b+@5 a-@6 a*@7"
 	for range 2 {
 		for size := 1; size < 9; size++ {
 			all := p.order(0, size)
@@ -82,7 +85,7 @@ func commits(t *testing.T, p *Place) {
 			}
 			sameMessages(t, "the entries of b", []*klinkev1.Entry{all[0].Entry, all[1].Entry}, p.history("b", 0, 9))
 		}
-		if got := told(p.order(5, 9)); got != "a-@6 a+@7" {
+		if got := told(p.order(5, 9)); got != "a-@6 a*@7" {
 			t.Errorf("behind 5 came %s", got)
 		}
 		for _, after := range []store.Position{7, 8, 1 << 63} {
@@ -91,8 +94,8 @@ func commits(t *testing.T, p *Place) {
 			}
 		}
 		p.reopen()
-		if p.Identity() != identity {
-			t.Errorf("reopened, the identity is %s, and was %s", p.Identity(), identity)
+		if now, last, err := p.Present(); now != identity || last != 7 || err != nil {
+			t.Errorf("reopened, at present: %q, %d, %v; want %q", now, last, err, identity)
 		}
 	}
 	_, err = p.Commits(0, 0)
@@ -117,15 +120,16 @@ func orderFloor(t *testing.T, p *Place) {
 	a, b := p.create("a"), p.create("b")
 	head := p.add("b", b.Head, entry(put(user("x", ""))))
 	last := p.add("a", a.Head, request("r", 0, put(user("y", ""))))
+	floor := head - 1
 	for range 2 {
-		if err := p.Compact("b", store.Compaction{At: head, Chunks: chunksOf("b"), Floor: head}); err != nil {
+		if err := p.Compact("b", store.Compaction{At: head, Chunks: chunksOf("b"), Floor: floor}); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			_, err := p.Commits(head-1, 9)
+			_, err := p.Commits(floor-1, 9)
 			wantKind(t, "commits below a floor", err, policy.Gone)
-			if got := p.order(head, 9); len(got) != 1 || got[0].Position != last {
-				t.Errorf("behind the floor came %s", told(got))
+			if got, want := told(p.order(floor, 9)), fmt.Sprintf("b+@%d a+@%d", head, last); got != want {
+				t.Errorf("behind the floor came %s, want %s", got, want)
 			}
 			p.reopen()
 		}
@@ -133,9 +137,9 @@ func orderFloor(t *testing.T, p *Place) {
 	if err := p.DeleteTenant("b", 0); err != nil {
 		t.Fatal(err)
 	}
-	_, err := p.Commits(head-1, 9)
+	_, err := p.Commits(floor-1, 9)
 	wantKind(t, "commits below the floor of a tenant that was", err, policy.Gone)
-	if got, want := told(p.order(head, 9)), fmt.Sprintf("a+@%d b-@%d", last, last+1); got != want {
+	if got, want := told(p.order(floor, 9)), fmt.Sprintf("a+@%d b-@%d", last, last+1); got != want {
 		t.Errorf("behind the floor came %s, want %s", got, want)
 	}
 }
@@ -193,7 +197,7 @@ func moments(t *testing.T, p *Place) {
 		t.Errorf("made with a moment: %+v, %v", row, err)
 	}
 	want(9, "b c")
-	if err := p.Compact("b", store.Compaction{At: heads["b"], Chunks: chunksOf("b"), Floor: heads["b"]}); err != nil {
+	if err := p.Compact("b", store.Compaction{At: heads["b"], Chunks: chunksOf("b"), Floor: heads["b"] - 1}); err != nil {
 		t.Fatal(err)
 	}
 	want(9, "b c")

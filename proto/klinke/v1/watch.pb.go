@@ -186,6 +186,9 @@ type WatchResponse struct {
 	Revision string `protobuf:"bytes,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Where to go on after this event; empty before the snapshot is complete, since it must then begin anew.
 	Cursor string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// True when the next event brings more changes of the same entry, which is longer than what clients take in one message.
+	// Only the last part has a cursor, the footprint and the effects; do nothing with the entry before it.
+	Continues bool `protobuf:"varint,11,opt,name=continues,proto3" json:"continues,omitempty"`
 	// What happened.
 	//
 	// Types that are valid to be assigned to Event:
@@ -251,6 +254,13 @@ func (x *WatchResponse) GetCursor() string {
 		return x.Cursor
 	}
 	return ""
+}
+
+func (x *WatchResponse) GetContinues() bool {
+	if x != nil {
+		return x.Continues
+	}
+	return false
 }
 
 func (x *WatchResponse) GetEvent() isWatchResponse_Event {
@@ -630,11 +640,12 @@ const file_klinke_v1_watch_proto_rawDesc = "" +
 	"\bfrom_now\x18\x03 \x01(\bR\afromNow\x12@\n" +
 	"\x05kinds\x18\x04 \x03(\x0e2\x15.klinke.v1.RecordKindB\x13\xbaH\x10\x92\x01\r\x10@\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05kinds\x12-\n" +
 	"\x12without_footprints\x18\x05 \x01(\bR\x11withoutFootprints\x12K\n" +
-	"\theartbeat\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x03\b\xac\x022\x05\x10\x80\xc2\xd7/R\theartbeat\"\xe2\x03\n" +
+	"\theartbeat\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x03\b\xac\x022\x05\x10\x80\xc2\xd7/R\theartbeat\"\x80\x04\n" +
 	"\rWatchResponse\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12\x16\n" +
-	"\x06cursor\x18\x03 \x01(\tR\x06cursor\x125\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\x12\x1c\n" +
+	"\tcontinues\x18\v \x01(\bR\tcontinues\x125\n" +
 	"\arecords\x18\x04 \x01(\v2\x19.klinke.v1.WatchedRecordsH\x00R\arecords\x12(\n" +
 	"\x05entry\x18\x05 \x01(\v2\x10.klinke.v1.EntryH\x00R\x05entry\x12A\n" +
 	"\x0etenant_created\x18\x06 \x01(\v2\x18.klinke.v1.TenantCreatedH\x00R\rtenantCreated\x12A\n" +
