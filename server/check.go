@@ -51,6 +51,18 @@ func (d *decisions) give(a *asking) {
 	d.askings.Put(a)
 }
 
+// of takes up a question.
+func (a *asking) of(in *klinkev1.CheckRequest) {
+	a.question = policy.Question{
+		Subject:     in.GetSubject(),
+		Actor:       in.GetActor(),
+		Action:      in.GetAction(),
+		Resource:    in.GetResource(),
+		Context:     in.GetContext(),
+		ActiveRoles: in.GetActiveRoles(),
+	}
+}
+
 func (a *asking) number(site, raw string) dial.Number { return a.numbers.normalise(a.plan, site, raw) }
 
 // emergency is stage 0 at a state.
@@ -99,11 +111,16 @@ func (a *asking) fill(c *checked, s *live.State, decision policy.Decision, withR
 func (d *decisions) Check(ctx context.Context, in *klinkev1.CheckRequest) (*klinkev1.CheckResponse, error) {
 	a := d.take()
 	defer d.give(a)
+	return d.settle(ctx, in, a, new(checked))
+}
+
+// settle answers one question, in the place that is given unless it is of stage 0.
+func (d *decisions) settle(ctx context.Context, in *klinkev1.CheckRequest, a *asking, into *checked) (*klinkev1.CheckResponse, error) {
 	s, answer, err := d.ask(ctx, in, a)
 	if answer != nil || err != nil {
 		return answer, err
 	}
-	return a.answer(s, policy.Decide(s.Snapshot, &a.request, s.Now()), in.GetWithReads()), nil
+	return a.fill(into, s, policy.Decide(s.Snapshot, &a.request, s.Now()), in.GetWithReads()), nil
 }
 
 // Explain implements klinkev1.DecisionServiceServer.
@@ -164,14 +181,7 @@ func (d *decisions) ask(ctx context.Context, in *klinkev1.CheckRequest, a *askin
 // first takes a question as far as stage 0: the state of its tenant, and the answer when it is an emergency call, whatever
 // else is wrong.
 func (d *decisions) first(ctx context.Context, in *klinkev1.CheckRequest, a *asking) (*live.State, *klinkev1.CheckResponse, error) {
-	a.question = policy.Question{
-		Subject:     in.GetSubject(),
-		Actor:       in.GetActor(),
-		Action:      in.GetAction(),
-		Resource:    in.GetResource(),
-		Context:     in.GetContext(),
-		ActiveRoles: in.GetActiveRoles(),
-	}
+	a.of(in)
 	var lookup error
 	s := d.tenants.Living(in.GetTenant())
 	if s == nil {

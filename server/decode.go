@@ -26,7 +26,7 @@ const unreadable = 0
 // Unmarshal implements encoding.CodecV2.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch v.(type) {
-	case *klinkev1.CheckRequest, *klinkev1.BatchCheckRequest:
+	case *klinkev1.CheckRequest, *klinkev1.BatchCheckRequest, *klinkev1.StreamCheckRequest:
 		raw := data.MaterializeToBuffer(mem.DefaultBufferPool())
 		done := readPlain(raw.ReadOnlyData(), v)
 		raw.Free()
@@ -55,12 +55,16 @@ func refuseUnreadable(salvage func(ctx context.Context, in any, failure error) (
 		if len(raw) == 0 || raw[0] != unreadable {
 			return handler(ctx, req)
 		}
-		failure := policy.Errorf(policy.Invalid, "", "the message cannot be read: it is not one of this call, was cut off, or has a text that is not UTF-8")
+		failure := errUnreadable()
 		if !repair(m, raw[1:]) {
 			return nil, failure
 		}
 		return salvage(ctx, req, failure)
 	}
+}
+
+func errUnreadable() error {
+	return policy.Errorf(policy.Invalid, "", "the message cannot be read: it is not one of this call, was cut off, or has a text that is not UTF-8")
 }
 
 // repair reads a message with its texts made UTF-8. False when that is not what was wrong.

@@ -9,6 +9,9 @@
 // Concurrency. A Server may be used from any goroutine. Handlers share nothing but the living tenants and a bounded cache
 // of normalised numbers, whose locks are held for a map access each.
 //
+// A stream's handler has a goroutine of its own, which Shutdown waits for; on a stream of questions only those that must
+// wait have one each, and only so many may.
+//
 // Failure. A handler that panics fails its call with INTERNAL and leaves its stack in the log. Shutdown reports NOT_SERVING
-// first, then lets calls end for as long as its context allows, then ends them.
+// first, ends streams with UNAVAILABLE, lets calls end for as long as its context allows, then ends them.
 package server

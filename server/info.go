@@ -14,6 +14,7 @@ func limits() map[string]uint64 {
 		"context_members":       policy.MaxContext,
 		"active_roles":          policy.MaxRolesInQuestion,
 		"read_page":             maxReadPage,
+		"stream_waiting":        maxWaiting,
 		"tenants_page":          maxTenantsPage,
 		"tenants":               policy.MaxTenants,
 		"users":                 policy.MaxUsers,

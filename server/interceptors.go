@@ -14,6 +14,7 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/selector"
 	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/klinke-authz/klinke/policy"
@@ -41,9 +42,13 @@ func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(con
 	}
 }
 
-// stream is the chain of streams. The handlers of ours look at their messages themselves.
-func stream(log *slog.Logger) []grpc.StreamServerInterceptor {
+// stream is the chain of streams. The handlers of ours look at their messages themselves. The watchers of the
+// standard health service are sent away by that service, with the news.
+func stream(log *slog.Logger, streams *streams) []grpc.StreamServerInterceptor {
 	logged := logging.StreamServerInterceptor(callLog(log), logOptions()...)
+	notHealth := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool {
+		return c.Service != healthv1.Health_ServiceDesc.ServiceName
+	})
 	return []grpc.StreamServerInterceptor{
 		selector.StreamServerInterceptor(logged, atDebug(log)),
 		func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
@@ -52,6 +57,7 @@ func stream(log *slog.Logger) []grpc.StreamServerInterceptor {
 			}
 			return nil
 		},
+		selector.StreamServerInterceptor(streams.intercept, notHealth),
 		recovery.StreamServerInterceptor(recovery.WithRecoveryHandlerContext(panicked)),
 	}
 }

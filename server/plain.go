@@ -2,7 +2,6 @@ package server
 
 import (
 	"math"
-	"math/bits"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -16,7 +15,7 @@ import (
 // plainNesting is how deeply facts may nest to be read by hand.
 const plainNesting = 16
 
-// readPlain reads a question or a batch in the form in which clients write it: known fields, each once, of the kind that
+// readPlain reads a question, a batch or a question on a stream in the form in which clients write it: known fields, each once, of the kind that
 // they are declared with, in UTF-8. It says false of everything else, also of what is wrong, and leaves it to the generic
 // reader, which uses reflection for facts and takes several times as long. So it can cost an answer's time, never the answer.
 func readPlain(raw []byte, into any) bool {
@@ -41,8 +40,36 @@ func readPlain(raw []byte, into any) bool {
 		m.Actor, m.ActiveRoles, m.MinRevision, m.WithReads = q.actor, q.roles, q.revision, q.reads
 		m.Evaluations = q.items
 		return true
+	case *klinkev1.StreamCheckRequest:
+		id, q := p.streamed(string(raw))
+		if p.odd {
+			return false
+		}
+		proto.Reset(m)
+		m.Id, m.Question = id, q
+		return true
 	}
 	return false
+}
+
+// streamed reads a question on a stream.
+func (p *plain) streamed(s string) (id uint64, question *klinkev1.CheckRequest) {
+	for seen := uint16(0); s != "" && !p.odd; {
+		f := p.field(&s, &seen)
+		switch f.tag {
+		case first | kindVarint:
+			id = f.value
+		case second | kindBytes:
+			q := p.question(f.body, false)
+			question = &klinkev1.CheckRequest{
+				Tenant: q.tenant, Subject: q.subject, Action: q.action, Resource: q.resource, Context: q.context,
+				Actor: q.actor, ActiveRoles: q.roles, MinRevision: q.revision, WithReads: q.reads,
+			}
+		default:
+			p.odd = true
+		}
+	}
+	return id, question
 }
 
 // plain reads one message. The texts that it returns are parts of the message's.
@@ -332,12 +359,12 @@ func (p *plain) field(s *string, seen *uint16) (f piece) {
 	return f
 }
 
-// number takes a number off a message. Nothing plain is longer than 32 bits.
+// number takes a number off a message.
 func (p *plain) number(s string) (n uint64, rest string) {
-	for i := 0; i < len(s) && i < 5; i++ {
+	for i := 0; i < len(s) && i < 10; i++ {
 		n |= uint64(s[i]&0x7f) << (7 * i)
 		if s[i] < 0x80 {
-			p.odd = p.odd || bits.Len64(n) > 32
+			p.odd = p.odd || i == 9 && s[i] > 1 // more than 64 bits
 			return n, s[i+1:]
 		}
 	}

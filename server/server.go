@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"time"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	"github.com/klinke-authz/klinke/policy"
@@ -26,10 +28,14 @@ type Config struct {
 	Version string
 }
 
+// mostPings is how often a client may ask for a sign of life.
+const mostPings = 10 * time.Second
+
 // Server serves the klinke.v1 services, health and reflection.
 type Server struct {
-	grpc    *grpc.Server
-	health  *health
+	grpc   *grpc.Server
+	health *health
+	// streams are ended first, since who keeps one open never ends it.
 	streams *streams
 }
 
@@ -44,20 +50,23 @@ func New(c Config) (*Server, error) {
 		return nil, &policy.Error{Kind: policy.Internal, Message: "the rules of the messages do not compile", Cause: err}
 	}
 	d := newDecisions(c)
+	streams := newStreams()
 	s := &Server{
 		grpc: grpc.NewServer(
 			grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
 			grpc.MaxRecvMsgSize(policy.MaxRequestBytes),
 			grpc.WaitForHandlers(true),
+			// A client that hears nothing may ask whether this side is alive, more often than gRPC allows by itself.
+			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: mostPings, PermitWithoutStream: true}),
 			grpc.ChainUnaryInterceptor(unary(c.Log, validator, d.salvage)...),
-			grpc.ChainStreamInterceptor(stream(c.Log)...),
+			grpc.ChainStreamInterceptor(stream(c.Log, streams)...),
 		),
 		health:  newHealth(),
-		streams: newStreams(),
+		streams: streams,
 	}
 	klinkev1.RegisterDecisionServiceServer(s.grpc, d)
 	klinkev1.RegisterDirectoryServiceServer(s.grpc, &directory{tenants: c.Tenants})
-	klinkev1.RegisterWatchServiceServer(s.grpc, &watching{tenants: c.Tenants, streams: s.streams, validator: validator})
+	klinkev1.RegisterWatchServiceServer(s.grpc, &watching{tenants: c.Tenants, validator: validator})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return s, nil
@@ -70,13 +79,14 @@ func (s *Server) Serve(l net.Listener) error {
 	return s.grpc.Serve(l)
 }
 
-// Shutdown reports NOT_SERVING, refuses new calls and waits for those under way. When the context ends first, it ends them,
-// waits for their handlers and returns the context's error.
+// Shutdown reports NOT_SERVING, refuses new calls, ends streams and waits for the calls under way. When the context ends
+// first, it ends them, waits for their handlers and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.stop()
-	s.streams.end()
 	stop := context.AfterFunc(ctx, s.grpc.Stop)
+	s.streams.stop()
 	s.grpc.GracefulStop()
+	s.streams.handlers.Wait()
 	if !stop() {
 		return ctx.Err()
 	}

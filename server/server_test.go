@@ -236,30 +236,6 @@ func TestShutdownEndsCalls(t *testing.T) {
 	}
 }
 
-func TestShutdownIsBounded(t *testing.T) {
-	h := world(t)
-	// A stream that its client never ends.
-	stream, err := reflectionv1.NewServerReflectionClient(h.conn).ServerReflectionInfo(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ask := &reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}
-	if err := stream.Send(ask); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Recv(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := h.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("shutdown: %v, want the deadline's error", err)
-	}
-	if _, err := stream.Recv(); err == nil {
-		t.Error("the stream goes on")
-	}
-}
-
 // Calls are logged for whoever reads at debug level, and cost nobody else anything.
 func TestCallsAreLoggedAtDebug(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {

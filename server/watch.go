@@ -24,14 +24,12 @@ const (
 type watching struct {
 	klinkev1.UnimplementedWatchServiceServer
 	tenants   *live.Tenants
-	streams   *streams
 	validator protovalidate.Validator
 }
 
 // Watch implements klinkev1.WatchServiceServer.
 func (w *watching) Watch(in *klinkev1.WatchRequest, out grpc.ServerStreamingServer[klinkev1.WatchResponse]) error {
-	ctx, leave := w.streams.join(out.Context())
-	defer leave()
+	ctx := out.Context()
 	if err := strict(in.ProtoReflect()); err != nil {
 		return err
 	}

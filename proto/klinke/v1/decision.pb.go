@@ -511,7 +511,7 @@ type DecisionContext struct {
 	AboutType bool `protobuf:"varint,9,opt,name=about_type,json=aboutType,proto3" json:"about_type,omitempty"`
 	// With with_reads: what the answer depends on beyond its subject and actor.
 	Reads []*Read `protobuf:"bytes,10,rep,name=reads,proto3" json:"reads,omitempty"`
-	// In a batch: why this item could not be decided; then decision is false.
+	// In a batch or on a stream: why this question could not be decided; then decision is false.
 	Error         *status.Status `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -943,6 +943,117 @@ func (x *BatchCheckResponse) GetRevision() string {
 	return ""
 }
 
+// StreamCheckRequest is one question on a stream. Each names its tenant.
+type StreamCheckRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The client's mark, by which it knows the answer. The server only repeats it: any number, best one that no other open
+	// question has.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The question. A wait for its min_revision counts among the 1,000 waits that a stream may have at once.
+	Question      *CheckRequest `protobuf:"bytes,2,opt,name=question,proto3" json:"question,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamCheckRequest) Reset() {
+	*x = StreamCheckRequest{}
+	mi := &file_klinke_v1_decision_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamCheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamCheckRequest) ProtoMessage() {}
+
+func (x *StreamCheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_decision_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamCheckRequest.ProtoReflect.Descriptor instead.
+func (*StreamCheckRequest) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *StreamCheckRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *StreamCheckRequest) GetQuestion() *CheckRequest {
+	if x != nil {
+		return x.Question
+	}
+	return nil
+}
+
+// StreamCheckResponse is the answer to one question on a stream.
+type StreamCheckResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The question's.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The answer. For what Check would have failed, decision is false and context.error says why.
+	Answer        *CheckResponse `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamCheckResponse) Reset() {
+	*x = StreamCheckResponse{}
+	mi := &file_klinke_v1_decision_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamCheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamCheckResponse) ProtoMessage() {}
+
+func (x *StreamCheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_klinke_v1_decision_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamCheckResponse.ProtoReflect.Descriptor instead.
+func (*StreamCheckResponse) Descriptor() ([]byte, []int) {
+	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *StreamCheckResponse) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *StreamCheckResponse) GetAnswer() *CheckResponse {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
 // ExplainRequest asks for the reasons of one answer.
 type ExplainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -954,7 +1065,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_klinke_v1_decision_proto_msgTypes[10]
+	mi := &file_klinke_v1_decision_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1077,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_decision_proto_msgTypes[10]
+	mi := &file_klinke_v1_decision_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1090,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{10}
+	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExplainRequest) GetQuestion() *CheckRequest {
@@ -1002,7 +1113,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_klinke_v1_decision_proto_msgTypes[11]
+	mi := &file_klinke_v1_decision_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1014,7 +1125,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_decision_proto_msgTypes[11]
+	mi := &file_klinke_v1_decision_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1027,7 +1138,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{11}
+	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExplainResponse) GetAnswer() *CheckResponse {
@@ -1059,7 +1170,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_klinke_v1_decision_proto_msgTypes[12]
+	mi := &file_klinke_v1_decision_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1182,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_decision_proto_msgTypes[12]
+	mi := &file_klinke_v1_decision_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1195,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{12}
+	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Step) GetText() string {
@@ -1117,7 +1228,7 @@ type GetServerInfoRequest struct {
 
 func (x *GetServerInfoRequest) Reset() {
 	*x = GetServerInfoRequest{}
-	mi := &file_klinke_v1_decision_proto_msgTypes[13]
+	mi := &file_klinke_v1_decision_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1240,7 @@ func (x *GetServerInfoRequest) String() string {
 func (*GetServerInfoRequest) ProtoMessage() {}
 
 func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_decision_proto_msgTypes[13]
+	mi := &file_klinke_v1_decision_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1253,7 @@ func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetServerInfoRequest) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{13}
+	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{15}
 }
 
 // GetServerInfoResponse describes the server.
@@ -1158,7 +1269,7 @@ type GetServerInfoResponse struct {
 
 func (x *GetServerInfoResponse) Reset() {
 	*x = GetServerInfoResponse{}
-	mi := &file_klinke_v1_decision_proto_msgTypes[14]
+	mi := &file_klinke_v1_decision_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1281,7 @@ func (x *GetServerInfoResponse) String() string {
 func (*GetServerInfoResponse) ProtoMessage() {}
 
 func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_klinke_v1_decision_proto_msgTypes[14]
+	mi := &file_klinke_v1_decision_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1294,7 @@ func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetServerInfoResponse) Descriptor() ([]byte, []int) {
-	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{14}
+	return file_klinke_v1_decision_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetServerInfoResponse) GetVersion() string {
@@ -1279,7 +1390,13 @@ const file_klinke_v1_decision_proto_rawDesc = "" +
 	"\x05actor\x18\x05 \x01(\v2\x1a.klinke.v1.QuestionSubjectR\x05actor\"l\n" +
 	"\x12BatchCheckResponse\x12:\n" +
 	"\vevaluations\x18\x01 \x03(\v2\x18.klinke.v1.CheckResponseR\vevaluations\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\tR\brevision\"M\n" +
+	"\brevision\x18\x02 \x01(\tR\brevision\"Y\n" +
+	"\x12StreamCheckRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x123\n" +
+	"\bquestion\x18\x02 \x01(\v2\x17.klinke.v1.CheckRequestR\bquestion\"W\n" +
+	"\x13StreamCheckResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x120\n" +
+	"\x06answer\x18\x02 \x01(\v2\x18.klinke.v1.CheckResponseR\x06answer\"M\n" +
 	"\x0eExplainRequest\x12;\n" +
 	"\bquestion\x18\x01 \x01(\v2\x17.klinke.v1.CheckRequestB\x06\xbaH\x03\xc8\x01\x01R\bquestion\"j\n" +
 	"\x0fExplainResponse\x120\n" +
@@ -1317,11 +1434,12 @@ const file_klinke_v1_decision_proto_rawDesc = "" +
 	"\x18REASON_ACTOR_LEVEL_EMPTY\x10\x0e\x12\x1d\n" +
 	"\x19REASON_ACTOR_OUT_OF_REACH\x10\x0f\x12\x1b\n" +
 	"\x17REASON_CONDITION_FAILED\x10\x10\x12\x17\n" +
-	"\x13REASON_ACTIVE_ROLES\x10\x112\xae\x02\n" +
+	"\x13REASON_ACTIVE_ROLES\x10\x112\x80\x03\n" +
 	"\x0fDecisionService\x12:\n" +
 	"\x05Check\x12\x17.klinke.v1.CheckRequest\x1a\x18.klinke.v1.CheckResponse\x12I\n" +
 	"\n" +
-	"BatchCheck\x12\x1c.klinke.v1.BatchCheckRequest\x1a\x1d.klinke.v1.BatchCheckResponse\x12@\n" +
+	"BatchCheck\x12\x1c.klinke.v1.BatchCheckRequest\x1a\x1d.klinke.v1.BatchCheckResponse\x12P\n" +
+	"\vStreamCheck\x12\x1d.klinke.v1.StreamCheckRequest\x1a\x1e.klinke.v1.StreamCheckResponse(\x010\x01\x12@\n" +
 	"\aExplain\x12\x19.klinke.v1.ExplainRequest\x1a\x1a.klinke.v1.ExplainResponse\x12R\n" +
 	"\rGetServerInfo\x12\x1f.klinke.v1.GetServerInfoRequest\x1a .klinke.v1.GetServerInfoResponseB9Z7github.com/klinke-authz/klinke/proto/klinke/v1;klinkev1b\x06proto3"
 
@@ -1338,7 +1456,7 @@ func file_klinke_v1_decision_proto_rawDescGZIP() []byte {
 }
 
 var file_klinke_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_klinke_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_klinke_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_klinke_v1_decision_proto_goTypes = []any{
 	(Reason)(0),                   // 0: klinke.v1.Reason
 	(*QuestionSubject)(nil),       // 1: klinke.v1.QuestionSubject
@@ -1351,61 +1469,67 @@ var file_klinke_v1_decision_proto_goTypes = []any{
 	(*BatchCheckRequest)(nil),     // 8: klinke.v1.BatchCheckRequest
 	(*BatchItem)(nil),             // 9: klinke.v1.BatchItem
 	(*BatchCheckResponse)(nil),    // 10: klinke.v1.BatchCheckResponse
-	(*ExplainRequest)(nil),        // 11: klinke.v1.ExplainRequest
-	(*ExplainResponse)(nil),       // 12: klinke.v1.ExplainResponse
-	(*Step)(nil),                  // 13: klinke.v1.Step
-	(*GetServerInfoRequest)(nil),  // 14: klinke.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil), // 15: klinke.v1.GetServerInfoResponse
-	nil,                           // 16: klinke.v1.GetServerInfoResponse.LimitsEntry
-	(*structpb.Struct)(nil),       // 17: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*Read)(nil),                  // 19: klinke.v1.Read
-	(*status.Status)(nil),         // 20: google.rpc.Status
+	(*StreamCheckRequest)(nil),    // 11: klinke.v1.StreamCheckRequest
+	(*StreamCheckResponse)(nil),   // 12: klinke.v1.StreamCheckResponse
+	(*ExplainRequest)(nil),        // 13: klinke.v1.ExplainRequest
+	(*ExplainResponse)(nil),       // 14: klinke.v1.ExplainResponse
+	(*Step)(nil),                  // 15: klinke.v1.Step
+	(*GetServerInfoRequest)(nil),  // 16: klinke.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil), // 17: klinke.v1.GetServerInfoResponse
+	nil,                           // 18: klinke.v1.GetServerInfoResponse.LimitsEntry
+	(*structpb.Struct)(nil),       // 19: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*Read)(nil),                  // 21: klinke.v1.Read
+	(*status.Status)(nil),         // 22: google.rpc.Status
 }
 var file_klinke_v1_decision_proto_depIdxs = []int32{
-	17, // 0: klinke.v1.QuestionAction.properties:type_name -> google.protobuf.Struct
-	17, // 1: klinke.v1.QuestionResource.properties:type_name -> google.protobuf.Struct
+	19, // 0: klinke.v1.QuestionAction.properties:type_name -> google.protobuf.Struct
+	19, // 1: klinke.v1.QuestionResource.properties:type_name -> google.protobuf.Struct
 	1,  // 2: klinke.v1.CheckRequest.subject:type_name -> klinke.v1.QuestionSubject
 	2,  // 3: klinke.v1.CheckRequest.action:type_name -> klinke.v1.QuestionAction
 	3,  // 4: klinke.v1.CheckRequest.resource:type_name -> klinke.v1.QuestionResource
-	17, // 5: klinke.v1.CheckRequest.context:type_name -> google.protobuf.Struct
+	19, // 5: klinke.v1.CheckRequest.context:type_name -> google.protobuf.Struct
 	1,  // 6: klinke.v1.CheckRequest.actor:type_name -> klinke.v1.QuestionSubject
 	6,  // 7: klinke.v1.CheckResponse.context:type_name -> klinke.v1.DecisionContext
 	0,  // 8: klinke.v1.DecisionContext.reason:type_name -> klinke.v1.Reason
-	18, // 9: klinke.v1.DecisionContext.valid_until:type_name -> google.protobuf.Timestamp
+	20, // 9: klinke.v1.DecisionContext.valid_until:type_name -> google.protobuf.Timestamp
 	7,  // 10: klinke.v1.DecisionContext.obligations:type_name -> klinke.v1.ObligationDue
-	19, // 11: klinke.v1.DecisionContext.reads:type_name -> klinke.v1.Read
-	20, // 12: klinke.v1.DecisionContext.error:type_name -> google.rpc.Status
+	21, // 11: klinke.v1.DecisionContext.reads:type_name -> klinke.v1.Read
+	22, // 12: klinke.v1.DecisionContext.error:type_name -> google.rpc.Status
 	1,  // 13: klinke.v1.BatchCheckRequest.subject:type_name -> klinke.v1.QuestionSubject
 	2,  // 14: klinke.v1.BatchCheckRequest.action:type_name -> klinke.v1.QuestionAction
 	3,  // 15: klinke.v1.BatchCheckRequest.resource:type_name -> klinke.v1.QuestionResource
-	17, // 16: klinke.v1.BatchCheckRequest.context:type_name -> google.protobuf.Struct
+	19, // 16: klinke.v1.BatchCheckRequest.context:type_name -> google.protobuf.Struct
 	1,  // 17: klinke.v1.BatchCheckRequest.actor:type_name -> klinke.v1.QuestionSubject
 	9,  // 18: klinke.v1.BatchCheckRequest.evaluations:type_name -> klinke.v1.BatchItem
 	1,  // 19: klinke.v1.BatchItem.subject:type_name -> klinke.v1.QuestionSubject
 	2,  // 20: klinke.v1.BatchItem.action:type_name -> klinke.v1.QuestionAction
 	3,  // 21: klinke.v1.BatchItem.resource:type_name -> klinke.v1.QuestionResource
-	17, // 22: klinke.v1.BatchItem.context:type_name -> google.protobuf.Struct
+	19, // 22: klinke.v1.BatchItem.context:type_name -> google.protobuf.Struct
 	1,  // 23: klinke.v1.BatchItem.actor:type_name -> klinke.v1.QuestionSubject
 	5,  // 24: klinke.v1.BatchCheckResponse.evaluations:type_name -> klinke.v1.CheckResponse
-	4,  // 25: klinke.v1.ExplainRequest.question:type_name -> klinke.v1.CheckRequest
-	5,  // 26: klinke.v1.ExplainResponse.answer:type_name -> klinke.v1.CheckResponse
-	13, // 27: klinke.v1.ExplainResponse.steps:type_name -> klinke.v1.Step
-	13, // 28: klinke.v1.Step.steps:type_name -> klinke.v1.Step
-	16, // 29: klinke.v1.GetServerInfoResponse.limits:type_name -> klinke.v1.GetServerInfoResponse.LimitsEntry
-	4,  // 30: klinke.v1.DecisionService.Check:input_type -> klinke.v1.CheckRequest
-	8,  // 31: klinke.v1.DecisionService.BatchCheck:input_type -> klinke.v1.BatchCheckRequest
-	11, // 32: klinke.v1.DecisionService.Explain:input_type -> klinke.v1.ExplainRequest
-	14, // 33: klinke.v1.DecisionService.GetServerInfo:input_type -> klinke.v1.GetServerInfoRequest
-	5,  // 34: klinke.v1.DecisionService.Check:output_type -> klinke.v1.CheckResponse
-	10, // 35: klinke.v1.DecisionService.BatchCheck:output_type -> klinke.v1.BatchCheckResponse
-	12, // 36: klinke.v1.DecisionService.Explain:output_type -> klinke.v1.ExplainResponse
-	15, // 37: klinke.v1.DecisionService.GetServerInfo:output_type -> klinke.v1.GetServerInfoResponse
-	34, // [34:38] is the sub-list for method output_type
-	30, // [30:34] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	4,  // 25: klinke.v1.StreamCheckRequest.question:type_name -> klinke.v1.CheckRequest
+	5,  // 26: klinke.v1.StreamCheckResponse.answer:type_name -> klinke.v1.CheckResponse
+	4,  // 27: klinke.v1.ExplainRequest.question:type_name -> klinke.v1.CheckRequest
+	5,  // 28: klinke.v1.ExplainResponse.answer:type_name -> klinke.v1.CheckResponse
+	15, // 29: klinke.v1.ExplainResponse.steps:type_name -> klinke.v1.Step
+	15, // 30: klinke.v1.Step.steps:type_name -> klinke.v1.Step
+	18, // 31: klinke.v1.GetServerInfoResponse.limits:type_name -> klinke.v1.GetServerInfoResponse.LimitsEntry
+	4,  // 32: klinke.v1.DecisionService.Check:input_type -> klinke.v1.CheckRequest
+	8,  // 33: klinke.v1.DecisionService.BatchCheck:input_type -> klinke.v1.BatchCheckRequest
+	11, // 34: klinke.v1.DecisionService.StreamCheck:input_type -> klinke.v1.StreamCheckRequest
+	13, // 35: klinke.v1.DecisionService.Explain:input_type -> klinke.v1.ExplainRequest
+	16, // 36: klinke.v1.DecisionService.GetServerInfo:input_type -> klinke.v1.GetServerInfoRequest
+	5,  // 37: klinke.v1.DecisionService.Check:output_type -> klinke.v1.CheckResponse
+	10, // 38: klinke.v1.DecisionService.BatchCheck:output_type -> klinke.v1.BatchCheckResponse
+	12, // 39: klinke.v1.DecisionService.StreamCheck:output_type -> klinke.v1.StreamCheckResponse
+	14, // 40: klinke.v1.DecisionService.Explain:output_type -> klinke.v1.ExplainResponse
+	17, // 41: klinke.v1.DecisionService.GetServerInfo:output_type -> klinke.v1.GetServerInfoResponse
+	37, // [37:42] is the sub-list for method output_type
+	32, // [32:37] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_klinke_v1_decision_proto_init() }
@@ -1415,14 +1539,14 @@ func file_klinke_v1_decision_proto_init() {
 	}
 	file_klinke_v1_entry_proto_init()
 	file_klinke_v1_decision_proto_msgTypes[4].OneofWrappers = []any{}
-	file_klinke_v1_decision_proto_msgTypes[12].OneofWrappers = []any{}
+	file_klinke_v1_decision_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_klinke_v1_decision_proto_rawDesc), len(file_klinke_v1_decision_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

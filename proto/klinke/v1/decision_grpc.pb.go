@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	DecisionService_Check_FullMethodName         = "/klinke.v1.DecisionService/Check"
 	DecisionService_BatchCheck_FullMethodName    = "/klinke.v1.DecisionService/BatchCheck"
+	DecisionService_StreamCheck_FullMethodName   = "/klinke.v1.DecisionService/StreamCheck"
 	DecisionService_Explain_FullMethodName       = "/klinke.v1.DecisionService/Explain"
 	DecisionService_GetServerInfo_FullMethodName = "/klinke.v1.DecisionService/GetServerInfo"
 )
@@ -38,6 +39,10 @@ type DecisionServiceClient interface {
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	// BatchCheck answers up to 10,000 questions about one tenant, in order, at one revision.
 	BatchCheck(ctx context.Context, in *BatchCheckRequest, opts ...grpc.CallOption) (*BatchCheckResponse, error)
+	// StreamCheck answers questions as they come, each as Check would. Answers carry the question's id and may come in any
+	// order: a question that must wait for its tenant or its revision holds up no other. The stream ends when the client has
+	// closed its side and all is answered, or with the server.
+	StreamCheck(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamCheckRequest, StreamCheckResponse], error)
 	// Explain answers one question slowly, by the text of the rule, and shows every step.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
 	// GetServerInfo says which version is running and which limits it keeps.
@@ -72,6 +77,19 @@ func (c *decisionServiceClient) BatchCheck(ctx context.Context, in *BatchCheckRe
 	return out, nil
 }
 
+func (c *decisionServiceClient) StreamCheck(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamCheckRequest, StreamCheckResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DecisionService_ServiceDesc.Streams[0], DecisionService_StreamCheck_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamCheckRequest, StreamCheckResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_StreamCheckClient = grpc.BidiStreamingClient[StreamCheckRequest, StreamCheckResponse]
+
 func (c *decisionServiceClient) Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ExplainResponse)
@@ -103,6 +121,10 @@ type DecisionServiceServer interface {
 	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	// BatchCheck answers up to 10,000 questions about one tenant, in order, at one revision.
 	BatchCheck(context.Context, *BatchCheckRequest) (*BatchCheckResponse, error)
+	// StreamCheck answers questions as they come, each as Check would. Answers carry the question's id and may come in any
+	// order: a question that must wait for its tenant or its revision holds up no other. The stream ends when the client has
+	// closed its side and all is answered, or with the server.
+	StreamCheck(grpc.BidiStreamingServer[StreamCheckRequest, StreamCheckResponse]) error
 	// Explain answers one question slowly, by the text of the rule, and shows every step.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
 	// GetServerInfo says which version is running and which limits it keeps.
@@ -122,6 +144,9 @@ func (UnimplementedDecisionServiceServer) Check(context.Context, *CheckRequest) 
 }
 func (UnimplementedDecisionServiceServer) BatchCheck(context.Context, *BatchCheckRequest) (*BatchCheckResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchCheck not implemented")
+}
+func (UnimplementedDecisionServiceServer) StreamCheck(grpc.BidiStreamingServer[StreamCheckRequest, StreamCheckResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamCheck not implemented")
 }
 func (UnimplementedDecisionServiceServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
@@ -186,6 +211,13 @@ func _DecisionService_BatchCheck_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DecisionService_StreamCheck_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(DecisionServiceServer).StreamCheck(&grpc.GenericServerStream[StreamCheckRequest, StreamCheckResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_StreamCheckServer = grpc.BidiStreamingServer[StreamCheckRequest, StreamCheckResponse]
+
 func _DecisionService_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExplainRequest)
 	if err := dec(in); err != nil {
@@ -246,6 +278,13 @@ var DecisionService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DecisionService_GetServerInfo_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamCheck",
+			Handler:       _DecisionService_StreamCheck_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "klinke/v1/decision.proto",
 }
