@@ -177,7 +177,11 @@ func changed(path string, mayMake bool, change func(*List, *yaml.Node) error) ([
 	if err != nil {
 		return nil, err
 	}
-	list, err := Parse(path, content)
+	root, err := parseTree(path, content)
+	if err != nil {
+		return nil, err
+	}
+	list, err := listOf(path, root)
 	if err != nil {
 		return nil, err
 	}

@@ -32,12 +32,21 @@ type List struct {
 // Callers lists them in the order of the file.
 func (l *List) Callers() []*Caller { return slices.Clone(l.callers) }
 
-// Parse reads a file of callers. Errors name the file and the line, and nothing of what is secret.
+// Parse reads a file of callers. Errors name the file and the line, and nothing of what is secret. A file that says nothing is
+// Invalid: it may be one that is being written, and would revoke everybody.
 func Parse(file string, content []byte) (*List, error) {
 	root, err := parseTree(file, content)
+	if err == nil && root == nil {
+		err = policy.Errorf(policy.Invalid, file, "it says nothing; a file without callers says `callers: []`")
+	}
 	if err != nil {
 		return nil, err
 	}
+	return listOf(file, root)
+}
+
+// listOf reads a list of callers as it is written; nil is one without callers.
+func listOf(file string, root *yaml.Node) (*List, error) {
 	l := &List{byToken: map[string]*Caller{}, byCertificate: map[string]*Caller{}}
 	if root == nil {
 		return l, nil

@@ -62,9 +62,12 @@ callers:
 	if web.All || !web.Sees("all") || web.Sees("acme") {
 		t.Errorf("a tenant that is called all is all of them: %+v", web)
 	}
-	for _, empty := range []string{"", "# nothing\n", "callers:\n", "callers: []\n", "{}"} {
-		if l, err := Parse("callers.yaml", []byte(empty)); err != nil || len(l.callers) != 0 {
-			t.Errorf("%q: %v, %v", empty, l, err)
+	if l, err := Parse("callers.yaml", []byte("callers: []\n")); err != nil || len(l.callers) != 0 {
+		t.Errorf("a list of nobody: %v, %v", l, err)
+	}
+	for _, nothing := range []string{"", "# nothing\n", "callers:\n", "{}"} {
+		if _, err := Parse("callers.yaml", []byte(nothing)); err == nil || !strings.Contains(err.Error(), "it says nothing") {
+			t.Errorf("%q: %v", nothing, err)
 		}
 	}
 }

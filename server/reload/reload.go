@@ -2,7 +2,7 @@
 //
 // Invariants. What is in force was accepted by its reader as a whole; a file that is missing, foreign or half written leaves
 // in force what was read before. Files that belong together, as a key and its certificate, are read together. Content is
-// compared, not times, so that no change is missed.
+// compared, not times, so that no change is missed; it is taken when it stands still for a moment.
 //
 // Concurrency. Add is called before Start; then one goroutine, which Close waits for, calls all readers, one after another.
 //
@@ -65,8 +65,12 @@ func New(log *slog.Logger, every time.Duration) *Files {
 func (f *Files) Add(what string, read Reader, files ...File) error {
 	s := &set{what: what, files: files, read: read}
 	f.sets = append(f.sets, s)
-	_, err := s.look()
-	return err
+	contents, err := s.contents()
+	if err != nil {
+		return err
+	}
+	s.last = contents
+	return read(contents)
 }
 
 // Start begins to look. Close ends it.
@@ -95,39 +99,53 @@ func (f *Files) Close() {
 
 // lookAgain looks, and says once what is wrong and when it is well again.
 func (f *Files) lookAgain(s *set) {
-	fresh, err := s.look()
-	if !fresh && err == nil && s.why == "" {
-		return
+	contents, err := s.contents()
+	if err == nil {
+		if s.knows(contents) || !f.settled(s, contents) {
+			return
+		}
+		s.last = contents
+		err = s.read(contents)
+	} else {
+		s.last = nil // whatever comes next is new
 	}
 	switch {
-	case err != nil && err.Error() != s.why:
-		f.log.Error("changed files cannot be used; what was read before stays in force", "what", s.what, "err", err)
-	case err == nil && fresh:
+	case err == nil:
 		f.log.Info("changed files are in force", "what", s.what)
-	}
-	s.why = ""
-	if err != nil {
+		s.why = ""
+	case err.Error() != s.why:
+		f.log.Error("changed files cannot be used; what was read before stays in force", "what", s.what, "err", err)
 		s.why = err.Error()
 	}
 }
 
-// look reads the files and hands on what is new. Bad content stays an error until it changes.
-func (s *set) look() (fresh bool, err error) {
+// settled looks again a little later: a file that is being written is not read by halves.
+func (f *Files) settled(s *set, contents [][]byte) bool {
+	wait := time.NewTimer(f.every / 10)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-f.stop:
+		return false
+	}
+	again, err := s.contents()
+	return err == nil && equal(again, contents)
+}
+
+// knows says whether the reader was given these contents last.
+func (s *set) knows(contents [][]byte) bool { return s.last != nil && equal(contents, s.last) }
+
+func equal(a, b [][]byte) bool { return slices.EqualFunc(a, b, slices.Equal) }
+
+func (s *set) contents() ([][]byte, error) {
 	contents := make([][]byte, len(s.files))
 	for i, file := range s.files {
+		var err error
 		if contents[i], err = file.content(); err != nil {
-			s.last = nil // whatever comes next is new
-			return false, err
+			return nil, err
 		}
 	}
-	if s.last != nil && slices.EqualFunc(contents, s.last, slices.Equal) {
-		if s.why != "" {
-			return false, errors.New(s.why)
-		}
-		return false, nil
-	}
-	s.last = contents
-	return true, s.read(contents)
+	return contents, nil
 }
 
 func (f File) content() ([]byte, error) {

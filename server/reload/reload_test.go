@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -109,6 +110,37 @@ func TestChangedFilesAreReadAgain(t *testing.T) {
 		after("a file that is gone", "c cert+c kez", 0, "the file cannot be read")
 		write(t, key, "c kez")
 		after("a file that is back", "c cert+c kez", 1, "changed files are in force")
+	})
+}
+
+// A file that grows while it is looked at is left alone until it stands still.
+func TestHalfWrittenFilesAreLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "callers")
+		write(t, path, "all of it")
+		var seen []string
+		files := New(slog.New(slog.DiscardHandler), Every)
+		read := func(contents [][]byte) error {
+			seen = append(seen, string(contents[0]))
+			return nil
+		}
+		if err := files.Add("it", read, File{Path: path}); err != nil {
+			t.Fatal(err)
+		}
+		files.Start()
+		<-time.After(Every / 20) // so that no look falls together with a write
+		for i := range 100 {
+			write(t, path, strings.Repeat("x", i))
+			<-time.After(Every / 12)
+			synctest.Wait()
+		}
+		write(t, path, "all of the next")
+		<-time.After(3 * Every)
+		synctest.Wait()
+		files.Close()
+		if want := []string{"all of it", "all of the next"}; !slices.Equal(seen, want) {
+			t.Errorf("read were %q, want %q", seen, want)
+		}
 	})
 }
 
