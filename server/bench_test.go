@@ -86,7 +86,7 @@ func BenchmarkWire(b *testing.B) {
 	}
 	clients := []klinkev1.DecisionServiceClient{
 		serveConstant(b, answers),
-		serveConstant(b, answers, unary(slog.New(slog.NewTextHandler(h.log, nil)), validator, nil)...),
+		serveConstant(b, answers, unary(slog.New(slog.NewTextHandler(h.log, nil)), &guard{}, validator, nil)...),
 		h.decisions,
 	}
 	one := func(c klinkev1.DecisionServiceClient) error {

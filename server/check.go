@@ -164,7 +164,17 @@ func (d *decisions) ask(ctx context.Context, in *klinkev1.CheckRequest, a *askin
 // first takes a question as far as stage 0: the state of its tenant, and the answer when it is an emergency call, whatever
 // else is wrong.
 func (d *decisions) first(ctx context.Context, in *klinkev1.CheckRequest, a *asking) (*live.State, *klinkev1.CheckResponse, error) {
-	a.question = policy.Question{
+	a.question = questionOf(in)
+	var lookup error
+	s := d.tenants.Living(in.GetTenant())
+	if s == nil {
+		s, lookup = d.load(ctx, in.GetTenant(), mayBeEmergency(&a.question))
+	}
+	return s, d.stage0(in.GetTenant(), s, a), lookup
+}
+
+func questionOf(in *klinkev1.CheckRequest) policy.Question {
+	return policy.Question{
 		Subject:     in.GetSubject(),
 		Actor:       in.GetActor(),
 		Action:      in.GetAction(),
@@ -172,12 +182,6 @@ func (d *decisions) first(ctx context.Context, in *klinkev1.CheckRequest, a *ask
 		Context:     in.GetContext(),
 		ActiveRoles: in.GetActiveRoles(),
 	}
-	var lookup error
-	s := d.tenants.Living(in.GetTenant())
-	if s == nil {
-		s, lookup = d.load(ctx, in.GetTenant(), mayBeEmergency(&a.question))
-	}
-	return s, d.stage0(in.GetTenant(), s, a), lookup
 }
 
 // GetServerInfo implements klinkev1.DecisionServiceServer.

@@ -21,8 +21,11 @@ import (
 )
 
 // unary is the chain, outermost first: calls are logged as their callers see them, so errors become statuses inside the
-// log, and panics become errors inside that. Questions are validated by their handlers, behind stage 0.
-func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(context.Context, any, error) (any, error)) []grpc.UnaryServerInterceptor {
+// log, and panics become errors inside that. Then the guard, before anything is said about the request. Questions are
+// validated by their handlers, behind stage 0.
+func unary(
+	log *slog.Logger, g *guard, validator protovalidate.Validator, salvage func(context.Context, any, error) (any, error),
+) []grpc.UnaryServerInterceptor {
 	logged := logging.UnaryServerInterceptor(callLog(log), logOptions()...)
 	byRules := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool { return isOurs(c.Service) && !isQuestion(c) })
 	return []grpc.UnaryServerInterceptor{
@@ -35,6 +38,7 @@ func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(con
 			return resp, nil
 		},
 		recovery.UnaryServerInterceptor(recovery.WithRecoveryHandlerContext(panicked)),
+		g.unary,
 		refuseUnreadable(salvage),
 		selector.UnaryServerInterceptor(refuseUnknown, byRules),
 		selector.UnaryServerInterceptor(pvinterceptor.UnaryServerInterceptor(validator), byRules),
@@ -42,7 +46,7 @@ func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(con
 }
 
 // stream is the chain of the standard services; ours have no streams yet.
-func stream(log *slog.Logger) []grpc.StreamServerInterceptor {
+func stream(log *slog.Logger, g *guard) []grpc.StreamServerInterceptor {
 	logged := logging.StreamServerInterceptor(callLog(log), logOptions()...)
 	return []grpc.StreamServerInterceptor{
 		selector.StreamServerInterceptor(logged, atDebug(log)),
@@ -52,7 +56,8 @@ func stream(log *slog.Logger) []grpc.StreamServerInterceptor {
 			}
 			return nil
 		},
-		recovery.StreamServerInterceptor(recovery.WithRecoveryHandlerContext(panicked)),
+		g.stream,
+		recovery.StreamServerInterceptor(recovery.WithRecoveryHandlerContext(panicked)), // inside, since the guard runs handlers
 	}
 }
 

@@ -7,16 +7,18 @@ import (
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/server/caller"
 	"github.com/klinke-authz/klinke/server/live"
 )
 
-// Config is what a server is made of. All members are required.
+// Config is what a server is made of. All members but Callers and Certificate are required.
 type Config struct {
 	// Tenants stay the caller's to close, after Shutdown.
 	Tenants *live.Tenants
@@ -24,12 +26,17 @@ type Config struct {
 	Log *slog.Logger
 	// Version is the program's, for GetServerInfo.
 	Version string
+	// Callers are those who may call. Nil when whoever reaches the server may: see Listen.
+	Callers *caller.Book
+	// Certificate is the server's. Nil for a server that does not encrypt.
+	Certificate *Certificate
 }
 
 // Server serves the klinke.v1 services, health and reflection.
 type Server struct {
 	grpc   *grpc.Server
 	health *health
+	guard  *guard
 }
 
 // New makes a server that does not listen yet.
@@ -43,18 +50,20 @@ func New(c Config) (*Server, error) {
 		return nil, &policy.Error{Kind: policy.Internal, Message: "the rules of the messages do not compile", Cause: err}
 	}
 	d := newDecisions(c)
-	s := &Server{
-		grpc: grpc.NewServer(
-			grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
-			grpc.MaxRecvMsgSize(policy.MaxRequestBytes),
-			grpc.WaitForHandlers(true),
-			grpc.ChainUnaryInterceptor(unary(c.Log, validator, d.salvage)...),
-			grpc.ChainStreamInterceptor(stream(c.Log)...),
-		),
-		health: newHealth(),
+	g := &guard{book: c.Callers, rules: rules(), stranger: d.stranger}
+	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
+		grpc.MaxRecvMsgSize(policy.MaxRequestBytes),
+		grpc.WaitForHandlers(true),
+		grpc.ChainUnaryInterceptor(unary(c.Log, g, validator, d.salvage)...),
+		grpc.ChainStreamInterceptor(stream(c.Log, g)...),
 	}
+	if c.Certificate != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(c.Certificate.Config(c.Callers))))
+	}
+	s := &Server{grpc: grpc.NewServer(options...), health: newHealth(), guard: g}
 	klinkev1.RegisterDecisionServiceServer(s.grpc, d)
-	klinkev1.RegisterDirectoryServiceServer(s.grpc, &directory{tenants: c.Tenants})
+	klinkev1.RegisterDirectoryServiceServer(s.grpc, &directory{tenants: c.Tenants, guard: g})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return s, nil
@@ -73,6 +82,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.stop()
 	stop := context.AfterFunc(ctx, s.grpc.Stop)
 	s.grpc.GracefulStop()
+	s.guard.owned.Wait()
 	if !stop() {
 		return ctx.Err()
 	}

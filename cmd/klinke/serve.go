@@ -67,7 +67,7 @@ func (p *program) serve(ctx context.Context, level slog.Level) (err error) {
 	if _, told := p.env("GOMAXPROCS"); !told && runtime.GOMAXPROCS(0) < threads {
 		runtime.GOMAXPROCS(threads)
 	}
-	listener, err := server.Listen(ctx, p.listen)
+	listener, err := server.Listen(ctx, p.listen, server.Guarded{})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"crypto/tls"
+	"sync/atomic"
+
+	"github.com/klinke-authz/klinke/policy"
+	"github.com/klinke-authz/klinke/server/caller"
+)
+
+// Certificate is the server's own, which may be replaced while it is in use.
+type Certificate struct {
+	pair atomic.Pointer[tls.Certificate]
+}
+
+// Load takes a certificate with its chain, and its key, both PEM; the files are named in errors. Connections that stand keep
+// the one that they began with.
+func (c *Certificate) Load(certFile string, cert []byte, keyFile string, key []byte) error {
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return &policy.Error{
+			Kind: policy.Invalid, Field: certFile, Message: "this certificate and the key " + keyFile + " cannot be used together", Cause: err,
+		}
+	}
+	c.pair.Store(&pair)
+	return nil
+}
+
+// Config makes connections encrypted, by TLS 1.3: what speaks gRPC speaks that. When the callers' book trusts authorities,
+// clients are asked for a certificate; one that is shown must be good, and none is needed where a token comes with the
+// call. The book may be nil. Sessions are not resumed: each handshake sees the certificates of its day.
+func (c *Certificate) Config(callers *caller.Book) *tls.Config {
+	made := func() *tls.Config {
+		config := &tls.Config{
+			MinVersion:             tls.VersionTLS13,
+			NextProtos:             []string{"h2"},
+			SessionTicketsDisabled: true,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				if pair := c.pair.Load(); pair != nil {
+					return pair, nil
+				}
+				return nil, policy.Errorf(policy.Internal, "", "no certificate was loaded")
+			},
+		}
+		if callers != nil && callers.Authorities() != nil {
+			config.ClientCAs, config.ClientAuth = callers.Authorities(), tls.VerifyClientCertIfGiven
+		}
+		return config
+	}
+	config := made()
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return made(), nil }
+	return config
+}
