@@ -5,6 +5,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -96,11 +97,11 @@ func TestEmergencyNumbersAreTheOperators(t *testing.T) {
 	operator := r.token(t, "operator", caller.Of(caller.EditDirectory, caller.Operate), "acme")
 	h := plain.guarded(t, r)
 	number := &klinkev1.Record{Record: &klinkev1.Record_EmergencyNumber{EmergencyNumber: &klinkev1.EmergencyNumber{Site: "hq", Number: "44444"}}}
-	delete := func(rec *klinkev1.Record) *klinkev1.Change {
+	erase := func(rec *klinkev1.Record) *klinkev1.Change {
 		return &klinkev1.Change{Change: &klinkev1.Change_Delete{Delete: rec}}
 	}
 	gone := &klinkev1.Record{Record: &klinkev1.Record_Site{Site: &klinkev1.Site{Id: "hq"}}}
-	for what, change := range map[string]*klinkev1.Change{"put": put(number), "delete": delete(number), "delete its site": delete(gone)} {
+	for what, change := range map[string]*klinkev1.Change{"put": put(number), "delete": erase(number), "delete its site": erase(gone)} {
 		in := &klinkev1.WriteRequest{Tenant: "acme", Changes: []*klinkev1.Change{user("dora"), change}, ValidateOnly: true}
 		_, err := h.directory.Write(as(t.Context(), editor), in)
 		if got, want := faultOf(t, err), (fault{codes.PermissionDenied, "FORBIDDEN", ""}); got != want {
@@ -180,7 +181,7 @@ func TestEmergencyForStrangers(t *testing.T) {
 		}
 		// A name in a foreign encoding does not make it another call.
 		garbled := unreadableCheck(t, who.tenant, "112")
-		wantEmergency(t, "unreadable, of "+what, h.raw(t, ctx, garbled), nil)
+		wantEmergency(t, "unreadable, of "+what, h.raw(ctx, t, garbled), nil)
 
 		// The tenant's own number, and all other questions, are refused.
 		for _, other := range []*klinkev1.CheckRequest{dials(t, "anna", "44444"), dials(t, "anna", "030 123456")} {
@@ -218,7 +219,7 @@ func unreadableCheck(t *testing.T, tenant, number string) []byte {
 	return bytes.Replace(b, []byte("ANNA"), []byte("\xff\xfe\xfd\xfc"), 1)
 }
 
-func (h *house) raw(t *testing.T, ctx context.Context, in []byte) *klinkev1.CheckResponse {
+func (h *house) raw(ctx context.Context, t *testing.T, in []byte) *klinkev1.CheckResponse {
 	t.Helper()
 	out := &klinkev1.CheckResponse{}
 	if err := h.conn.Invoke(ctx, klinkev1.DecisionService_Check_FullMethodName, in, out, grpc.ForceCodec(rawCodec{})); err != nil {
@@ -336,7 +337,7 @@ func TestStreamsEndWithTheirCaller(t *testing.T) {
 	if err := stays.CloseSend(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stays.Recv(); err != io.EOF {
+	if _, err := stays.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("the stream of a caller who was left alone ends with %v", err)
 	}
 	if err := r.book.Load(r.path, []byte(short)); err != nil {
@@ -361,7 +362,7 @@ func TestStreamsOfTenants(t *testing.T) {
 	echo := func(_ any, ss grpc.ServerStream) error {
 		for {
 			in := &klinkev1.CheckRequest{}
-			if err := ss.RecvMsg(in); err == io.EOF {
+			if err := ss.RecvMsg(in); errors.Is(err, io.EOF) {
 				return nil
 			} else if err != nil {
 				return err

@@ -59,7 +59,7 @@ func New(c Config) (*Server, error) {
 		grpc.ChainStreamInterceptor(stream(c.Log, g)...),
 	}
 	if c.Certificate != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(c.Certificate.Config(c.Callers))))
+		options = append(options, grpc.Creds(handshakes{credentials.NewTLS(c.Certificate.Config(c.Callers)), c.Log}))
 	}
 	s := &Server{grpc: grpc.NewServer(options...), health: newHealth(), guard: g}
 	klinkev1.RegisterDecisionServiceServer(s.grpc, d)

@@ -2,7 +2,11 @@ package server
 
 import (
 	"crypto/tls"
+	"log/slog"
+	"net"
 	"sync/atomic"
+
+	"google.golang.org/grpc/credentials"
 
 	"github.com/klinke-authz/klinke/policy"
 	"github.com/klinke-authz/klinke/server/caller"
@@ -50,4 +54,24 @@ func (c *Certificate) Config(callers *caller.Book) *tls.Config {
 	config := made()
 	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return made(), nil }
 	return config
+}
+
+// handshakes are a server's, with a line in the log for each that fails: to its client, the reason is often lost.
+type handshakes struct {
+	credentials.TransportCredentials
+	log *slog.Logger
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (h handshakes) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := h.TransportCredentials.ServerHandshake(raw)
+	if err != nil {
+		h.log.Debug("a connection could not be secured", "from", raw.RemoteAddr().String(), "cause", err)
+	}
+	return conn, info, err
+}
+
+// Clone implements credentials.TransportCredentials.
+func (h handshakes) Clone() credentials.TransportCredentials {
+	return handshakes{h.TransportCredentials.Clone(), h.log}
 }
