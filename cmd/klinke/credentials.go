@@ -94,7 +94,9 @@ func (p *program) clientTLS() (*tls.Config, error) {
 	if p.cert != "" {
 		pair, err := tls.LoadX509KeyPair(p.cert, p.key)
 		if err != nil {
-			return nil, &policy.Error{Kind: policy.Invalid, Field: p.cert, Message: "this certificate and the key " + p.key + " cannot be used together", Cause: err}
+			return nil, &policy.Error{
+				Kind: policy.Invalid, Field: p.cert, Message: "this certificate and the key " + p.key + " cannot be used together", Cause: err,
+			}
 		}
 		if end := pair.Leaf.NotAfter; time.Now().After(end) {
 			return nil, invalid(p.cert, "the certificate was valid until %s", end.UTC().Format(time.RFC3339))
