@@ -32,12 +32,13 @@ func (c *Certificate) Load(certFile string, cert []byte, keyFile string, key []b
 
 // Config makes connections encrypted, by TLS 1.3: what speaks gRPC speaks that. When the callers' book trusts authorities,
 // clients are asked for a certificate; one that is shown must be good, and none is needed where a token comes with the
-// call. The book may be nil. Sessions are not resumed: each handshake sees the certificates of its day.
-func (c *Certificate) Config(callers *caller.Book) *tls.Config {
+// call. The book may be nil. Sessions are not resumed: each handshake sees the certificates of its day. The protocols are
+// those above TLS; gRPC adds its own.
+func (c *Certificate) Config(callers *caller.Book, protocols ...string) *tls.Config {
 	made := func() *tls.Config {
 		config := &tls.Config{
 			MinVersion:             tls.VersionTLS13,
-			NextProtos:             []string{"h2"},
+			NextProtos:             protocols,
 			SessionTicketsDisabled: true,
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 				if pair := c.pair.Load(); pair != nil {
