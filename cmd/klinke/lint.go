@@ -14,7 +14,8 @@ func (p *program) lintCommand() *cobra.Command {
 change nothing, silence that opens or closes, tests and questions that can never pass, gates that a forgotten fact opens.
 No server is needed. The model of an account is found as by klinke test; it is looked at itself when it is named.
 
-What is meant is said in the file, in the line of the finding or alone in the line above it, with the reason:
+What is meant is said in the file, with the reason: behind the line of the finding, or alone above a line, for that line and
+all that is indented below it:
 
   - any: [{absent: line}, {permission: line.use}]   # lint: forgotten-fact-opens; no line is the default line
 

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -287,36 +286,4 @@ func TestReference(t *testing.T) {
 	m := mustModel(t, "uses: ["+strings.Join(uses, ", ")+"]", files)
 	golden(t, "testdata/reference.json", m, &klinkev1.Model{})
 	compiled(t, m)
-	said := map[string]bool{}
-	for name, body := range files {
-		n, err := newParser(name, strings.NewReader(body)).next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		words(n, said)
-	}
-	known := slices.Concat(modelKeys(), strings.Fields(`attributes relations every levels actions fields read write gate override
-		require level emergency obligations id kind if default values grants grant when schedule includes under assignable label role
-		to from until zone hours country trunk international emergency types prefixes on attribute each user app principal number record?
-		records groups bool? text? site?`))
-	for kind, options := range testKinds() {
-		known = append(append(known, kind), options...)
-	}
-	for _, k := range known {
-		if !said[k] && !slices.Contains([]string{"uses"}, k) {
-			t.Errorf("the reference has no example of `%s`", k)
-		}
-	}
-}
-
-// words collects all keys and scalars of a tree.
-func words(n *node, into map[string]bool) {
-	into[n.text] = true
-	for _, item := range n.items {
-		words(item, into)
-	}
-	for _, e := range n.entries {
-		into[e.key.text] = true
-		words(e.value, into)
-	}
 }

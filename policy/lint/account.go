@@ -15,23 +15,53 @@ import (
 // tenant is what the checks need to know of an account.
 type tenant struct {
 	roles    *roles
-	assigned map[string]bool
+	assigned map[string][]string // holders, by role
+	members  map[string][]string // of groups
+	active   map[string]bool     // users and apps
 	flags    map[string]bool
 	granted  map[string][]string // levels by object grants, by permission
 	people   bool
 }
 
 func (v *view) account(w *world.World) {
-	t := &tenant{roles: v.factory(false), assigned: map[string]bool{}, flags: map[string]bool{}, granted: map[string][]string{}}
-	for _, a := range v.m.GetAssignments() {
-		t.assigned[a.GetRole()] = true
+	t := &tenant{
+		roles: v.factory(false), assigned: map[string][]string{}, members: map[string][]string{},
+		active: map[string]bool{}, flags: map[string]bool{}, granted: map[string][]string{},
 	}
+	for _, a := range v.m.GetAssignments() {
+		t.assigned[a.GetRole()] = append(t.assigned[a.GetRole()], a.GetHolder())
+	}
+	v.at = w.Place
+	v.combined(w)
 	for i, c := range w.Changes {
 		t.record(c.GetPut(), w.Places[i])
 	}
 	v.roles(t.roles)
 	v.nobodyHas(w, t)
 	v.questions(w)
+}
+
+// combined notes how the account has its roles combined, where the model leaves that to a setting.
+func (v *view) combined(w *world.World) {
+	name := v.m.GetCombineSetting()
+	if name == "" {
+		return
+	}
+	var words []string
+	for _, s := range v.m.GetSettings() {
+		if s.GetName() == name && s.Default != nil {
+			words = []string{s.GetDefault()}
+		}
+	}
+	for _, c := range w.Changes {
+		if s := c.GetPut().GetSetting(); s.GetName() == name {
+			if s.GetScope() == "" && len(w.Questions) == 0 { // else questions may have been asked before
+				words = nil
+			}
+			words = append(words, s.GetValue())
+		}
+	}
+	v.additive, v.subtractive = slices.Contains(words, "highest"), slices.Contains(words, "lowest")
 }
 
 // record learns what a record of the account says.
@@ -50,23 +80,45 @@ func (t *tenant) record(r *klinkev1.Record, at account.Place) {
 		t.roles.get(x.Cell.GetRole()).say(&cell{x.Cell.GetPermission(), x.Cell.GetLevel(), at, true})
 	case *klinkev1.Record_Subject:
 		t.people = true
+		kind := "user:"
+		if x.Subject.GetType() == klinkev1.SubjectType_SUBJECT_TYPE_APP {
+			kind = "app:"
+		}
+		if t.active[kind+x.Subject.GetId()] = !x.Subject.GetInactive(); x.Subject.GetInactive() {
+			return
+		}
 		for _, f := range x.Subject.GetFlags() {
 			t.flags[f] = true
 		}
 	case *klinkev1.Record_Assignment:
-		t.assigned[x.Assignment.GetRole()] = true
-		t.roles.holder(x.Assignment.GetHolder())
+		t.assigned[x.Assignment.GetRole()] = append(t.assigned[x.Assignment.GetRole()], x.Assignment.GetHolder())
+		t.roles.give(x.Assignment)
 	case *klinkev1.Record_ObjectGrant:
 		name := x.ObjectGrant.GetType() + "." + x.ObjectGrant.GetAction()
 		t.granted[name] = append(t.granted[name], x.ObjectGrant.GetLevel())
 		t.roles.holder(x.ObjectGrant.GetHolder())
 	case *klinkev1.Record_GroupMember:
 		t.roles.holder(x.GroupMember.GetMember())
+		group := "group:" + x.GroupMember.GetGroup()
+		t.members[group] = append(t.members[group], x.GroupMember.GetMember())
 	case *klinkev1.Record_Ceiling:
 		t.roles.holder(x.Ceiling.GetHolder())
 	case *klinkev1.Record_Limit:
 		t.roles.holder(x.Limit.GetHolder())
 	}
+}
+
+// reaches says whether a holder is somebody, as far as users, apps and groups tell: one who is active.
+func (t *tenant) reaches(holder string, through []string) bool {
+	switch kind, _, _ := strings.Cut(holder, ":"); kind {
+	case "user", "app":
+		return t.active[holder]
+	case "group":
+		return !slices.Contains(through, holder) && slices.ContainsFunc(t.members[holder], func(member string) bool {
+			return t.reaches(member, append(slices.Clip(through), holder))
+		})
+	}
+	return true
 }
 
 // nobodyHas reports, type by type, what no role that is given to somebody, no object grant, no default and no superuser has.
@@ -76,7 +128,7 @@ func (v *view) nobodyHas(w *world.World, t *tenant) {
 	}
 	had := map[string]bool{}
 	for _, id := range t.roles.ids {
-		if t.assigned[id] {
+		if slices.ContainsFunc(t.assigned[id], func(holder string) bool { return t.reaches(holder, nil) }) {
 			for _, x := range t.roles.closure(t.roles.byID[id]) {
 				had[x.id] = true
 			}

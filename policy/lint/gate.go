@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"regexp"
 	"slices"
 
 	"github.com/klinke-authz/klinke/policy"
@@ -28,10 +29,16 @@ func (v *view) gates() {
 	}
 }
 
+// without is a condition's way to say that a fact is absent.
+var without = regexp.MustCompile(`!\s*has\(\s*resource\.(\w+)\s*\)`)
+
 // forgotten finds the tests that pass since a fact was left out.
 func (v *view) forgotten(p *permission, stage string, tests []*klinkev1.Test) {
 	leaves(p.typ, tests, func(t *klinkev1.Test) {
 		attribute := t.GetAbsent().GetAttribute()
+		if m := without.FindStringSubmatch(t.GetWhen().GetCel()); m != nil {
+			attribute = m[1]
+		}
 		if x := t.GetValue(); slices.ContainsFunc(x.GetIn(), func(s *klinkev1.Scalar) bool { return s.GetValue() == nil }) {
 			attribute = x.GetAttribute()
 		}

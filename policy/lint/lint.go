@@ -39,6 +39,8 @@ const (
 	RoleAddsNothing = "role-adds-nothing"
 	// SilenceOpens is a role whose silence gives, since the scale's default passes.
 	SilenceOpens = "silence-opens"
+	// UntouchedOpens is a role that says of a type just what holds by default, which passes.
+	UntouchedOpens = "untouched-opens"
 	// SilenceCloses is a role that grants what its silence about something else refuses.
 	SilenceCloses = "silence-closes"
 	// BindsSuperusers is a level below what a gate asks for, so that superusers are refused too.
@@ -57,7 +59,7 @@ const (
 func Codes() []string {
 	return []string{
 		ForgottenFactOpens, UnreachableLevel, UnusedScale, LevelAddsNothing, LevelShrinks, PermissionNobodyHas, RoleAddsNothing,
-		SilenceOpens, SilenceCloses, BindsSuperusers, TestNeverPasses, UnknownRole, QuestionNeverPasses, Marker,
+		SilenceOpens, UntouchedOpens, SilenceCloses, BindsSuperusers, TestNeverPasses, UnknownRole, QuestionNeverPasses, Marker,
 	}
 }
 
@@ -86,11 +88,7 @@ func Model(src *account.Source) *Report {
 	v.scales()
 	v.dead()
 	v.modelRoles()
-	var files []marked
-	for i, f := range src.Files {
-		files = append(files, marked{f.Name, markers(f), i == 0})
-	}
-	return v.report(files)
+	return v.report(v.files)
 }
 
 // Account looks at an account that fits its model; text is its file. What is wrong with the model is for Model to find.

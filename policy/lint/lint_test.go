@@ -127,6 +127,10 @@ func gateCases() []one {
 		{code: code, model: rule("{obligations: [{id: o, kind: advice, if: {absent: other}}]}")},               // opens nothing
 		{code: code, model: rule("{gate: [{any: [{is: other}, {permission: u.z, on: {attribute: thing}}]}]}")}, // each asks for one that is there
 
+		{code: code, model: rule("{gate: [{when: \"resource.flag || !has(resource.word)\"}]}"),
+			want: "12:18 who forgets to send `word` passes `when resource.flag || !has(resource.word)` in a gate of t.x"},
+		{code: code, model: rule("{gate: [{when: \"has(resource.word) && resource.word == 'a'\"}]}")}, // one that is forgotten fails
+
 		{code: floor, model: rule("{level: reach, gate: [{permission: self, at_least: any}]}"),
 			want: "12:32 `own` can never allow t.x: its gate asks for more, `permission self at least any`"},
 		{code: floor, model: rule("{level: reach, override: [root], require: [{all: [{permission: x, at_least: any}]}]}"),
@@ -206,6 +210,7 @@ func deadCases() []one {
 		{code: code, model: rule("{gate: [{absent: owner}, {same_group: owner, limit: groups}]}")},  // who has no limit passes
 		{code: code, model: rule("{gate: [{setting: s, in: [low, mid]}, {setting: s, at_least: mid}]}")},
 		{code: code, model: rule("{gate: [{number_class: number, fixed: free}, {number_class: number, fixed: mobiles}]}")},
+		{code: code, model: strings.Replace(rule("{gate: [{number_class: number, fixed: nothing}]}"), "nothing: {}", "nothing: {prefixes: {'+4930': allow}}", 1)}, // not quite
 		{code: code, model: rule("{gate: [{value: context.a, in: [x]}, {value: context.b, in: [y]}]}")},
 		{code: code, model: rule("{override: [root], level: reach, require: [{absent: owner}]}")}, // superusers need not meet it
 

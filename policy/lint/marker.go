@@ -18,10 +18,12 @@ type marked struct {
 }
 
 // marker is `# lint: CODE, CODE; why`. It excuses what is found in its line; standing alone, in the next line that is none
-// and no comment.
+// and no comment, and in all that is indented below that.
 type marker struct {
 	place  account.Place
-	line   int // that it is about
+	line   int // that it is about, the first of them
+	last   int
+	indent int // of its first line
 	codes  []string
 	why    string
 	fault  string // what is wrong with it
@@ -36,23 +38,28 @@ var (
 
 // markers finds the markers of a file.
 func markers(f account.File) []*marker {
-	var out, waiting []*marker
+	var out, waiting, open []*marker
 	number := 0
 	for line := range bytes.Lines(f.Data) {
 		number++
 		text := strings.TrimRight(string(line), "\r\n")
 		trimmed := strings.TrimSpace(text)
 		if trimmed != "" && trimmed[0] != '#' {
+			here := len(text) - len(strings.TrimLeft(text, " "))
+			open = slices.DeleteFunc(open, func(m *marker) bool { return here <= m.indent })
 			for _, m := range waiting {
-				m.line = number
+				m.line, m.indent = number, here
 			}
-			waiting = nil
+			open, waiting = append(open, waiting...), nil
+			for _, m := range open {
+				m.last = number
+			}
 		}
 		at := markerForm.FindStringSubmatchIndex(text)
 		if at == nil {
 			continue
 		}
-		m := &marker{place: account.Place{File: f.Name, Line: number, Column: strings.IndexByte(text[at[0]:], '#') + at[0] + 1}, line: number}
+		m := &marker{place: account.Place{File: f.Name, Line: number, Column: strings.IndexByte(text[at[0]:], '#') + at[0] + 1}, line: number, last: number}
 		m.read(text[at[2]:at[3]])
 		out = append(out, m)
 		if trimmed[0] == '#' {
@@ -80,7 +87,7 @@ func (m *marker) read(text string) {
 // excuse is the reason that the file gives for a finding, empty for none.
 func (f *marked) excuse(line int, code string) string {
 	for _, m := range f.markers {
-		if m.fault == "" && m.line == line && slices.Contains(m.codes, code) {
+		if m.fault == "" && m.line <= line && line <= m.last && slices.Contains(m.codes, code) {
 			m.excuse = append(m.excuse, code)
 			return m.why
 		}

@@ -303,6 +303,9 @@ func (v *view) settingValues(x *klinkev1.SettingIs) []string {
 func (v *view) admits(k known, x *klinkev1.NumberClass) bool {
 	for _, c := range v.m.GetClasses() {
 		if x.GetFixed() != "" && c.GetName() == x.GetFixed() {
+			if slices.ContainsFunc(c.GetPrefixes(), func(p *klinkev1.ClassPrefix) bool { return !p.GetDeny() }) {
+				return true // a prefix admits numbers of any type
+			}
 			var types []string
 			for _, t := range c.GetTypes() {
 				types = append(types, t.String())

@@ -15,6 +15,21 @@ type roles struct {
 	ids  []string // in order
 	// placed are the roles that mean something by where they stand, whatever they say: in the tree, or as a holder.
 	placed map[string]bool
+	// everybody are the roles that everybody has, whatever the time and the circumstances.
+	everybody map[string]bool
+	// apps are the roles that are given to apps.
+	apps map[string]bool
+}
+
+// give notes an assignment.
+func (r *roles) give(a *klinkev1.Assignment) {
+	r.holder(a.GetHolder())
+	if strings.HasPrefix(a.GetHolder(), "app:") {
+		r.apps[a.GetRole()] = true
+	}
+	if a.GetHolder() == "everybody" && a.GetFrom() == nil && a.GetUntil() == nil && a.GetWhen() == "" && a.GetSchedule() == "" {
+		r.everybody[a.GetRole()] = true
+	}
 }
 
 // role is a factory role, or one of an account.
@@ -52,7 +67,7 @@ func (r *role) say(c *cell) {
 
 // factory are the factory roles. Those of mixins are not looked at: they know nothing of the model.
 func (v *view) factory(judged bool) *roles {
-	out := &roles{byID: map[string]*role{}, placed: map[string]bool{}}
+	out := &roles{byID: map[string]*role{}, placed: map[string]bool{}, everybody: map[string]bool{}, apps: map[string]bool{}}
 	for _, t := range v.m.GetRoles() {
 		x := out.get(t.GetRole().GetId())
 		x.place = v.src.Place(t)
@@ -67,12 +82,13 @@ func (v *view) factory(judged bool) *roles {
 		}
 	}
 	for _, a := range v.m.GetAssignments() {
-		out.holder(a.GetHolder())
+		out.give(a)
 	}
 	note := func(t *klinkev1.Test) {
 		for _, id := range t.GetHolds().GetIn() {
 			out.placed[id] = true
 		}
+		v.rolesCompared = v.rolesCompared || t.GetSameRole() != nil || t.GetMemberOf().GetCarrying() != ""
 	}
 	for _, p := range v.perms {
 		leaves(p.typ, p.rule.GetGate(), note)
@@ -135,6 +151,11 @@ func (r *roles) ranks(x *role, p *permission) []int {
 func (v *view) modelRoles() {
 	r := v.factory(true)
 	v.roles(r)
+	for _, p := range v.perms { // a model may leave all roles to its tenants, and yet say what their silence means
+		if v.opens(p) {
+			v.unset(p)
+		}
+	}
 	if !v.hasRoles() {
 		return
 	}
@@ -174,20 +195,63 @@ func (v *view) roles(r *roles) {
 		x := r.byID[id]
 		v.binding(x)
 		if !x.judged {
+			if v.at.File != "" && r.everybody[id] { // a factory role that the account leaves to everybody
+				v.untouchedOpens(r, x, v.at)
+			}
 			continue
 		}
+		v.untouchedOpens(r, x, x.place)
 		opened := v.opened(r, x)
 		switch {
 		case len(opened) > 0 && !x.included:
 			v.add(x.place, SilenceOpens, "", "let it say a level for each of these, the lowest where it means nothing",
 				"the role `%s` says nothing about %s, whose default passes: whoever has no other role may", id, several(opened))
-		case len(opened) == 0 && !r.placed[id] && v.idle(r, x):
+		case len(opened) == 0 && !r.placed[id] && !v.rolesCompared && v.idle(r, x):
 			v.add(x.place, RoleAddsNothing, "", "let it grant something, or take it away",
 				"the role `%s` changes nothing for whoever gets it: all that it says holds without it", id)
 		}
+		v.blind(x)
 		if !x.included {
 			v.closed(r, x)
 		}
+	}
+}
+
+// blind reports what a role lets be written and is silent about reading: a role's writing never exceeds its own reading.
+func (v *view) blind(x *role) {
+	for _, c := range x.said {
+		typ, rest, _ := strings.Cut(c.permission, ".")
+		field, mode, _ := strings.Cut(rest, ":")
+		if mode != "write" || !c.judged || !v.writes(typ, c.level) {
+			continue
+		}
+		reads := func(y *cell) bool {
+			t, of, _ := strings.Cut(y.permission, ".")
+			f, m, _ := strings.Cut(of, ":")
+			return m == "read" && (t == typ || t == "*" || typ == "*") && (f == field || f == "*" || field == "*")
+		}
+		if !slices.ContainsFunc(x.said, reads) {
+			v.add(c.place, SilenceCloses, "`"+c.permission+"`", "let it say a level of `"+strings.TrimSuffix(c.permission, "write")+"read` too",
+				"the role `%s` grants %s and is silent about reading the same: a role's writing never exceeds its own reading, so this gives nothing", x.id, of)
+		}
+	}
+}
+
+// writes says whether a level of writing fields passes.
+func (v *view) writes(typ, level string) bool {
+	return slices.ContainsFunc(v.perms, func(p *permission) bool {
+		return p.local == "*:write" && (typ == "*" || p.typ.GetName() == typ) && p.passesAt(p.rank(level))
+	})
+}
+
+func (v *view) untouchedOpens(r *roles, x *role, at account.Place) {
+	if types := v.untouched(r, x); len(types) > 0 && !x.included {
+		whom := "whoever gets it"
+		if r.everybody[x.id] {
+			whom = "everybody"
+		}
+		v.add(at, UntouchedOpens, "", "let it say lower levels of what it shall not open",
+			"the role `%s` leaves %s at what holds by default, and that passes: where roles add up it opens them to %s", x.id, several(types), whom)
 	}
 }
 
@@ -209,19 +273,68 @@ func (v *view) binding(x *role) {
 func (v *view) opened(r *roles, x *role) []string {
 	var out []string
 	for _, p := range v.perms {
-		if v.additive && p.leveled() && p.silence() > 0 && p.passesAt(p.silence()) && len(r.ranks(x, p)) == 0 {
+		if v.opens(p) && len(r.ranks(x, p)) == 0 && !v.unset(p) {
 			out = append(out, "`"+p.name+"`")
 		}
 	}
 	return out
 }
 
+// opens says whether silence about a permission passes, where roles add up.
+func (v *view) opens(p *permission) bool {
+	return v.additive && p.leveled() && p.silence() > 0 && p.passesAt(p.silence())
+}
+
+// unset says whether the model says, where the level stands that holds by default, that silence means just that.
+func (v *view) unset(p *permission) bool {
+	at := v.src.Place(p.levels()[p.silence()])
+	i := slices.IndexFunc(v.files, func(f marked) bool { return f.name == at.File })
+	return i >= 0 && v.files[i].excuse(at.Line, SilenceOpens) != ""
+}
+
+// untouched are the types of which a role says no more than what holds by default and passes, some of it by `*.*`: rows in
+// which nobody has set anything, and which open the type to whoever gets the role.
+func (v *view) untouched(r *roles, x *role) []string {
+	var out []string
+	for _, t := range v.m.GetTypes() {
+		some, all := false, true
+		for _, p := range v.perms {
+			if p.typ != t || !v.opens(p) {
+				continue
+			}
+			ranks := r.ranks(x, p)
+			all = all && len(ranks) > 0 && slices.Max(ranks) == p.silence()
+			c := x.says(p)
+			some = some || c != nil && strings.HasPrefix(c.permission, "*.*")
+		}
+		if some && all {
+			out = append(out, "`"+t.GetName()+"`")
+		}
+	}
+	return out
+}
+
 // idle says whether a role says only what holds without it: the lowest level where roles add up and the lowest is the
-// default, the highest where the lowest counts and the highest is the default.
+// default, or in an account no more than everybody has; the highest where the lowest counts and the highest is the default.
 func (v *view) idle(r *roles, x *role) bool {
+	everybody := func(p *permission) []int {
+		var out []int
+		if v.at.File == "" || r.apps[x.id] {
+			return nil // it may be for apps, and they are not everybody
+		}
+		for id := range r.everybody {
+			if id != x.id && r.byID[id] != nil {
+				out = append(out, r.ranks(r.byID[id], p)...)
+			}
+		}
+		return out
+	}
 	for _, p := range v.perms {
 		top := len(p.levels()) - 1
 		for _, rank := range r.ranks(x, p) {
+			if v.additive && !v.subtractive && len(everybody(p)) > 0 && rank <= slices.Max(everybody(p)) {
+				continue // everybody has as much
+			}
 			if v.additive && (rank > 0 || p.silence() > 0) || v.subtractive && (rank < top || p.silence() < top) {
 				return false
 			}
@@ -233,6 +346,11 @@ func (v *view) idle(r *roles, x *role) bool {
 		}
 	}
 	return true
+}
+
+// passable says whether some level would do where one is asked for.
+func (p *permission) passable(least string) bool {
+	return least != "" || slices.ContainsFunc(p.levels(), passes)
 }
 
 // closed reports what a role grants and its silence about a prerequisite refuses.
@@ -247,7 +365,8 @@ func (v *view) closed(r *roles, x *role) {
 			if a := t.GetAllowed(); a != nil {
 				q = v.lookup(p.typ, a.GetAction())
 			}
-			if q == nil || q == p || !q.leveled() || t.GetPermission().GetOn() != nil || t.GetAllowed().GetOn() != nil || len(r.ranks(x, q)) > 0 {
+			elsewhere := t.GetPermission().GetOn() != nil || t.GetAllowed().GetOn() != nil
+			if q == nil || q == p || elsewhere || !q.leveled() || !q.passable(least) || len(r.ranks(x, q)) > 0 {
 				return
 			}
 			if least == "" && !q.passesAt(q.silence()) || least != "" && q.silence() < q.rank(least) {

@@ -22,7 +22,19 @@ func ruled(actions, roles string) string {
 	return model(noneOwn, owned, actions, "roles:\n  "+strings.ReplaceAll(roles, "\n", "\n  ")+"\n")
 }
 
+// fields is one whose type t has fields; the roles begin in line 15.
+func fields(roles string) string {
+	return strings.Replace(with(roles), "\nroles:", "\n    fields: {read: {level: reach}, write: {level: reach}}\nroles:", 1)
+}
+
 func lowest(model string) string { return "combine: lowest\n" + model }
+
+// chosen is one in which a setting says how roles combine.
+func chosen(model string) string {
+	return strings.Replace("combine: c\n"+model, "settings: {", "settings: {c: {default: highest, values: [lowest, highest]}, ", 1)
+}
+
+const toAll = "assignments: [{role: r, to: everybody}]\n"
 
 const gated = "x: {level: reach, override: [root], gate: [{permission: self, at_least: own}]}"
 
@@ -65,6 +77,22 @@ func roleCases() []one {
 		{code: lint.SilenceOpens, model: lowest(open("r: {grants: [t.x@none]}"))},                         // there silence is meant to leave things open
 		{code: lint.SilenceOpens, model: strings.Replace(open("r: {grants: [t.x@none, u.z@none]}\nq: {grants: [t.x@own]}"), "q: {", "q: {assignable: false, ", 1)},
 
+		{code: lint.UntouchedOpens, model: open("r: {grants: ['*.*@any']}"),
+			want: "14:3 the role `r` leaves `u` and `t` at what holds by default, and that passes: where roles add up it opens them to whoever gets it"},
+		{code: lint.UntouchedOpens, model: open("r: {grants: ['*.*@any', u.z@none]}") + toAll,
+			want: "14:3 the role `r` leaves `t` at what holds by default, and that passes: where roles add up it opens them to everybody"},
+		{code: lint.UntouchedOpens, model: open("r: {grants: ['*.*@own']}")},                  // something was said
+		{code: lint.UntouchedOpens, model: open("r: {grants: ['t.*@any', 'u.*@any']}")},       // by name: it is meant
+		{code: lint.UntouchedOpens, model: with("r: {grants: ['*.*@any']}")},                  // nothing opens by default
+		{code: lint.UntouchedOpens, model: lowest(open("r: {grants: ['*.*@any', u.z@own]}"))}, // there it opens nothing
+
+		{code: lint.SilenceCloses, model: fields("r: {grants: [t.x@own, 't.phone:write@own']}\nq: {grants: ['*.*@any', '*.*:read@any']}"),
+			want: "15:25 the role `r` grants `t.phone:write` and is silent about reading the same: a role's writing never exceeds its own reading, so this gives nothing"},
+		{code: lint.SilenceCloses, model: fields("r: {grants: ['t.phone:write@own', 't.*:read@own']}\nq: {grants: ['*.*@any']}")},
+		{code: lint.SilenceCloses, model: fields("r: {grants: ['t.phone:write@own', 't.phone:read@none']}\nq: {grants: ['*.*@any', '*.*:read@any']}")}, // said
+		{code: lint.SilenceCloses, model: fields("r: {grants: ['*.*:write@own', 't.phone:read@own']}\nq: {grants: ['*.*@any']}")},                      // of one field
+		{code: lint.SilenceCloses, model: fields("r: {grants: ['t.*:write@none', 't.x@own']}\nq: {grants: ['*.*@any', '*.*:read@any', '*.*:write@any']}")},
+
 		{code: lint.SilenceCloses, model: ruled("x: {level: reach, require: [{permission: y}]}\ny: {level: reach}", "r: {grants: [t.x@own]}\nq: {grants: ['*.*@any']}"),
 			want: "15:3 the role `r` grants t.x, which needs `t.y`, and is silent about that: whoever has no other role is refused"},
 		{code: lint.SilenceCloses, model: ruled("x: {level: reach, gate: [{all: [{allowed: u.z}]}]}", "r: {grants: [t.x@own]}\nq: {grants: ['*.*@any']}"),
@@ -94,6 +122,11 @@ func accountCases() []one {
 		{code: lint.PermissionNobodyHas, model: m, account: people + "assignments: [{role: q, to: everybody}]"},
 		{code: lint.PermissionNobodyHas, model: m, account: people + "roles: {p: {includes: [q]}}\nassignments: [{role: p, to: anna}]"},
 		{code: lint.PermissionNobodyHas, model: m, account: people + "object_grants: [{to: anna, grant: u.z@own, on: 'u:1'}]"},
+		{code: lint.PermissionNobodyHas, model: m, account: people + "groups: {g: {members: ['group:h']}, h: {}}\nassignments: [{role: q, to: 'group:g'}]",
+			want: "1:1 nobody has z of the type `u`: no role that somebody is given grants it"}, // nobody is in it
+		{code: lint.PermissionNobodyHas, model: m, account: people + "groups: {g: {members: ['group:h']}, h: {members: [anna]}}\nassignments: [{role: q, to: 'group:g'}]"},
+		{code: lint.PermissionNobodyHas, model: m, account: strings.Replace(people, "{anna:", "{bert: {active: false, roles: [q]}, anna:", 1),
+			want: "1:1 nobody has z of the type `u`: no role that somebody is given grants it"}, // he may not ask
 		{code: lint.PermissionNobodyHas, model: m, account: "tenant: a\nmodel: m\ngroups: {g: {}}"}, // an account without people
 		{code: lint.PermissionNobodyHas, model: strings.Replace(m, "{z: {level: reach}}", "{z: {level: reach, override: [root]}}", 1),
 			account: people, want: "1:1 nobody has z of the type `u`: no role that somebody is given grants it"},
@@ -104,8 +137,34 @@ func accountCases() []one {
 		{code: lint.RoleAddsNothing, model: m, account: people + "roles:\n  p: {grants: [t.x@none]}\nassignments: [{role: q, to: everybody}]",
 			want: "5:3 the role `p` changes nothing for whoever gets it: all that it says holds without it"},
 		{code: lint.RoleAddsNothing, model: m, account: people + "roles: {p: {grants: [t.x@none]}}\nassignments: [{role: q, to: everybody}]\nceilings: [{to: 'role:p', at_most: t.x@own}]"},
+		{code: lint.RoleAddsNothing, model: m, account: people + "roles: {p: {grants: [t.x@own]}}\nassignments: [{role: r, to: everybody}, {role: q, to: everybody}]",
+			want: "4:9 the role `p` changes nothing for whoever gets it: all that it says holds without it"}, // everybody has more
+		{code: lint.RoleAddsNothing, model: m, account: people + "apps: {pad: {roles: [p]}}\nroles: {p: {grants: [t.x@own]}}\nassignments: [{role: r, to: everybody}, {role: q, to: everybody}]"}, // apps are not everybody
+		{code: lint.RoleAddsNothing, model: m, account: people + "roles: {p: {grants: [t.x@own]}}\nassignments: [{role: q, to: everybody}, {role: r, to: everybody, until: 2030-01-01T00:00:00Z}]"},
+		{code: lint.RoleAddsNothing, model: lowest(m), account: people + "roles: {p: {grants: [t.x@own]}}\nassignments: [{role: r, to: everybody}, {role: q, to: everybody}]"},
+		{code: lint.RoleAddsNothing, model: strings.ReplaceAll(m, "own: {is: owner}", "own: {same_role: owner}"),
+			account: people + "roles: {p: {}}\nassignments: [{role: q, to: everybody}]"}, // two who have it share it
+		{code: lint.UntouchedOpens, model: open("r: {grants: ['*.*@any']}") + toAll, account: "tenant: a\nmodel: m",
+			want: "1:1 the role `r` leaves `u` and `t` at what holds by default, and that passes: where roles add up it opens them to everybody"},
+		{code: lint.UntouchedOpens, model: open("r: {grants: ['*.*@any']}") + toAll, account: "tenant: a\nmodel: m\nroles: {r: {known: true, grants: [t.x@none, u.z@own]}}"},
+		{code: lint.UntouchedOpens, model: chosen(open("r: {grants: ['*.*@any']}")) + toAll, account: "tenant: a\nmodel: m",
+			want: "1:1 the role `r` leaves `u` and `t` at what holds by default, and that passes: where roles add up it opens them to everybody"},
+		{code: lint.UntouchedOpens, model: chosen(open("r: {grants: ['*.*@any']}")) + toAll, account: "tenant: a\nmodel: m\nsettings: {c: lowest}"},
 		{code: lint.SilenceOpens, model: open("r: {grants: ['*.*@any']}"), account: people + "roles:\n  p: {grants: [t.x@none]}",
 			want: "5:3 the role `p` says nothing about `u.z`, whose default passes: whoever has no other role may"},
+		{code: lint.RoleAddsNothing, model: m, account: people + "roles: {p: {grants: [t.x@own]}}\nassignments: [{role: r, to: everybody}, {role: q, to: everybody}]",
+			want: "4:9 the role `p` changes nothing for whoever gets it: all that it says holds without it"}, // everybody has more
+		{code: lint.RoleAddsNothing, model: m, account: people + "apps: {pad: {roles: [p]}}\nroles: {p: {grants: [t.x@own]}}\nassignments: [{role: r, to: everybody}, {role: q, to: everybody}]"}, // apps are not everybody
+		{code: lint.RoleAddsNothing, model: m, account: people + "roles: {p: {grants: [t.x@own]}}\nassignments: [{role: q, to: everybody}, {role: r, to: everybody, until: 2030-01-01T00:00:00Z}]"},
+		{code: lint.RoleAddsNothing, model: lowest(m), account: people + "roles: {p: {grants: [t.x@own]}}\nassignments: [{role: r, to: everybody}, {role: q, to: everybody}]"},
+		{code: lint.RoleAddsNothing, model: strings.ReplaceAll(m, "own: {is: owner}", "own: {same_role: owner}"),
+			account: people + "roles: {p: {}}\nassignments: [{role: q, to: everybody}]"}, // two who have it share it
+		{code: lint.UntouchedOpens, model: open("r: {grants: ['*.*@any']}") + toAll, account: "tenant: a\nmodel: m",
+			want: "1:1 the role `r` leaves `u` and `t` at what holds by default, and that passes: where roles add up it opens them to everybody"},
+		{code: lint.UntouchedOpens, model: open("r: {grants: ['*.*@any']}") + toAll, account: "tenant: a\nmodel: m\nroles: {r: {known: true, grants: [t.x@none, u.z@own]}}"},
+		{code: lint.UntouchedOpens, model: chosen(open("r: {grants: ['*.*@any']}")) + toAll, account: "tenant: a\nmodel: m",
+			want: "1:1 the role `r` leaves `u` and `t` at what holds by default, and that passes: where roles add up it opens them to everybody"},
+		{code: lint.UntouchedOpens, model: chosen(open("r: {grants: ['*.*@any']}")) + toAll, account: "tenant: a\nmodel: m\nsettings: {c: lowest}"},
 		{code: lint.SilenceOpens, model: open("r: {grants: ['*.*@any']}"), account: people + "roles: {r: {known: true, grants: [t.x@none]}}"},
 		{code: lint.BindsSuperusers, model: strings.Replace(ruled(gated, "r: {grants: ['*.*@any']}"), noneOwn, noneOwn+", default: own", 1),
 			account: people + "roles: {p: {grants: [t.x@none, u.z@own]}}",

@@ -18,8 +18,14 @@ type view struct {
 	floored []*permission
 	// Roles may be combined by the highest, by the lowest level; a setting leaves both open.
 	additive, subtractive bool
-	found                 []*found
-	seen                  map[Finding]*found
+	// files are those of the model, with what they say is meant.
+	files []marked
+	// at is where the account begins that is looked at; nowhere for a model.
+	at account.Place
+	// rolesCompared says that some test compares roles as such, so that every role means something.
+	rolesCompared bool
+	found         []*found
+	seen          map[Finding]*found
 }
 
 // permission is an action, or the reading or writing of a type's fields.
@@ -34,6 +40,9 @@ type permission struct {
 
 func newView(src *account.Source) *view {
 	v := &view{src: src, m: src.Model, byKey: map[string]*permission{}, seen: map[Finding]*found{}}
+	for i, f := range src.Files {
+		v.files = append(v.files, marked{f.Name, markers(f), i == 0})
+	}
 	v.additive = v.m.GetCombine() != klinkev1.Combine_COMBINE_LOWEST
 	v.subtractive = v.m.GetCombine() != klinkev1.Combine_COMBINE_HIGHEST
 	for _, t := range v.m.GetTypes() {

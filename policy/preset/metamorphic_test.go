@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -368,6 +369,18 @@ func (n *renaming) question(x *klinkev1.CheckRequest) {
 	n.facts(x.GetResource().GetType(), x.GetResource().GetProperties())
 }
 
+// names says whether a condition quotes somebody who is renamed.
+func (n *renaming) names(condition string) bool {
+	for _, known := range []map[string]bool{n.users, n.teams} {
+		for id := range known {
+			if strings.Contains(condition, strconv.Quote(id)) || strings.Contains(condition, "'"+id+"'") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func TestNamesNeverMatter(t *testing.T) {
 	for _, name := range preset.Names() {
 		t.Run(name, func(t *testing.T) {
@@ -387,8 +400,8 @@ func TestNamesNeverMatter(t *testing.T) {
 			renamed := 0
 			for _, doc := range w.documents {
 				for _, c := range doc.changes {
-					if c.GetPut().GetCell().GetWhen()+c.GetPut().GetAssignment().GetWhen() != "" {
-						t.Fatal("a condition may name somebody, and is not rewritten here")
+					if when := c.GetPut().GetCell().GetWhen() + c.GetPut().GetAssignment().GetWhen(); n.names(when) {
+						t.Fatalf("the condition %s names somebody, and is not rewritten here", when)
 					}
 					old := proto.CloneOf(c)
 					n.record(c.GetPut())
