@@ -38,7 +38,9 @@ func plan() []wall {
 		{dir: "store/bolt", ours: []string{words, "policy", "store"}, refused: noWire},
 		{dir: "store/mem", ours: []string{words, "policy", "store"}, refused: noWire},
 		{dir: "store/storetest", ours: []string{words, "policy", "store", "store/mem"}, refused: noWire}, // mem is its oracle
-		{dir: "server", ours: []string{words, "policy", "policy/dial", "store", "server/live"}, refused: []string{"github.com/spf13"}},
+		{dir: "server", ours: []string{words, "policy", "policy/dial", "store", "server/live", "server/caller"}, refused: []string{"github.com/spf13"}},
+		{dir: "server/caller", ours: []string{"policy"}, refused: noWire},
+		{dir: "server/reload", ours: []string{"policy"}, refused: noWire},
 		{dir: "server/live", ours: []string{words, "policy", "store"}, refused: noWire},
 		{dir: "client", ours: []string{words}, theirs: wire, later: "4"},
 		{dir: "client/replica", ours: []string{words, "client", "policy", "server/live"}, theirs: wire, later: "5"},

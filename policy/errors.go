@@ -33,6 +33,10 @@ const (
 	Format
 	// Locked is a store that another process holds.
 	Locked
+	// Unauthenticated is a caller who did not show who he is, or may no longer call.
+	Unauthenticated
+	// Forbidden is a call that needs a power which its caller lacks.
+	Forbidden
 )
 
 // Error is what this project's packages return: what was wrong, where, and what to do.

@@ -186,6 +186,18 @@ func ofItem(err error, i int, item *klinkev1.BatchItem) error {
 // rescue answers the emergency calls of a batch that failed. Without any, or when the answers would be longer than a message
 // may be, the failure is the batch's.
 func (d *decisions) rescue(ctx context.Context, in *klinkev1.BatchCheckRequest, s *live.State, a *asking, failure error) (*klinkev1.BatchCheckResponse, error) {
+	stage0 := func() *klinkev1.CheckResponse { return d.stage0(in.GetTenant(), s, a) }
+	revision := ""
+	if s != nil {
+		revision = s.Revision
+	}
+	return d.rescueWith(ctx, in, stage0, revision, a, failure)
+}
+
+// rescueWith is rescue with a stage 0 of the question that was asked last.
+func (d *decisions) rescueWith(
+	ctx context.Context, in *klinkev1.BatchCheckRequest, stage0 func() *klinkev1.CheckResponse, revision string, a *asking, failure error,
+) (*klinkev1.BatchCheckResponse, error) {
 	items := in.GetEvaluations()
 	var out *klinkev1.BatchCheckResponse
 	size := 0
@@ -194,7 +206,7 @@ func (d *decisions) rescue(ctx context.Context, in *klinkev1.BatchCheckRequest, 
 			return nil, ctx.Err()
 		}
 		a.question = question(in, item)
-		answer := d.stage0(in.GetTenant(), s, a)
+		answer := stage0()
 		if answer == nil {
 			continue
 		}
@@ -209,9 +221,7 @@ func (d *decisions) rescue(ctx context.Context, in *klinkev1.BatchCheckRequest, 
 	if out == nil {
 		return nil, failure
 	}
-	if s != nil {
-		out.Revision = s.Revision
-	}
+	out.Revision = revision
 	refused := refusal(&klinkev1.DecisionContext{Error: statusOf(ctx, d.log, failure).Proto(), Revision: out.Revision})
 	each := proto.Size(refused)
 	for i := range out.Evaluations {

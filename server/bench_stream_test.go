@@ -63,7 +63,7 @@ func BenchmarkStream(b *testing.B) {
 	ended := newStreams()
 	clients := []klinkev1.DecisionServiceClient{
 		echo(b, answers),
-		echo(b, answers, stream(slog.New(slog.NewTextHandler(h.log, nil)), ended)...),
+		echo(b, answers, stream(slog.New(slog.NewTextHandler(h.log, nil)), ended, &guard{})...),
 		h.decisions,
 	}
 	for name, window := range map[string]int{"in_flight=1": 1, "in_flight=64": 64, "in_flight=1024": 1024} {

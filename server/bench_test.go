@@ -18,9 +18,11 @@ import (
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
+	"github.com/klinke-authz/klinke/server/caller"
 	"github.com/klinke-authz/klinke/store/bolt"
 )
 
@@ -86,7 +88,7 @@ func BenchmarkWire(b *testing.B) {
 	}
 	clients := []klinkev1.DecisionServiceClient{
 		serveConstant(b, answers),
-		serveConstant(b, answers, unary(slog.New(slog.NewTextHandler(h.log, nil)), validator, nil)...),
+		serveConstant(b, answers, unary(slog.New(slog.NewTextHandler(h.log, nil)), &guard{}, validator, nil)...),
 		h.decisions,
 	}
 	one := func(c klinkev1.DecisionServiceClient) error {
@@ -232,4 +234,23 @@ func BenchmarkHandler(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkGuard is what it costs to know the caller of a call and his powers.
+func BenchmarkGuard(b *testing.B) {
+	r := newRoster(b)
+	token := r.token(b, "router", caller.Of(caller.Check), "acme")
+	ctx := metadata.NewIncomingContext(context.Background(), metadata.Pairs("authorization", "Bearer "+token, "user-agent", "grpc-go"))
+	in, info := mayListen("acme"), &grpc.UnaryServerInfo{FullMethod: klinkev1.DecisionService_Check_FullMethodName}
+	handler := func(context.Context, any) (any, error) { return in, nil }
+	for name, g := range map[string]*guard{"callers": {book: r.book, rules: rules()}, "everybody": {}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := g.unary(ctx, in, info, handler); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

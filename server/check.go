@@ -19,6 +19,7 @@ type decisions struct {
 	version string
 	numbers *numbers
 	askings sync.Pool
+	guard   *guard // who may ask: for streams, whose questions are about any tenant
 }
 
 func newDecisions(c Config) *decisions {

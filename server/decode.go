@@ -67,6 +67,23 @@ func errUnreadable() error {
 	return policy.Errorf(policy.Invalid, "", "the message cannot be read: it is not one of this call, was cut off, or has a text that is not UTF-8")
 }
 
+// readable is a request as far as it can be read: a copy with its texts mended when they were not UTF-8.
+func readable(req any) any {
+	m, ok := req.(proto.Message)
+	if !ok {
+		return req
+	}
+	raw := m.ProtoReflect().GetUnknown()
+	if len(raw) == 0 || raw[0] != unreadable {
+		return req
+	}
+	mended := m.ProtoReflect().New().Interface()
+	if !repair(mended, raw[1:]) {
+		proto.Reset(mended)
+	}
+	return mended
+}
+
 // repair reads a message with its texts made UTF-8. False when that is not what was wrong.
 func repair(m proto.Message, raw []byte) bool {
 	mended, ok := mend(raw, m.ProtoReflect().Descriptor(), maxNesting)

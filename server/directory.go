@@ -27,11 +27,16 @@ const maxModel = policy.MaxRequestBytes - 64
 type directory struct {
 	klinkev1.UnimplementedDirectoryServiceServer
 	tenants *live.Tenants
+	guard   *guard
 }
 
 // Write implements klinkev1.DirectoryServiceServer.
 func (d *directory) Write(ctx context.Context, in *klinkev1.WriteRequest) (*klinkev1.WriteResponse, error) {
 	if err := validTenant(in.GetTenant()); err != nil {
+		return nil, err
+	}
+	who, err := d.guard.caller(ctx)
+	if err != nil {
 		return nil, err
 	}
 	written, err := d.tenants.Write(ctx, in.GetTenant(), live.Write{
@@ -40,6 +45,7 @@ func (d *directory) Write(ctx context.Context, in *klinkev1.WriteRequest) (*klin
 		Expected:     in.GetExpectedRevision(),
 		Reason:       in.GetReason(),
 		Author:       in.GetAuthor(),
+		Caller:       who.Name,
 		ValidateOnly: in.GetValidateOnly(),
 	})
 	if err != nil {
@@ -101,8 +107,12 @@ func (d *directory) CreateTenant(ctx context.Context, in *klinkev1.CreateTenantR
 	if err := validTenant(in.GetTenant()); err != nil {
 		return nil, err
 	}
+	who, err := d.guard.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
 	info, err := d.tenants.Create(ctx, live.Creation{
-		ID: in.GetTenant(), Model: in.GetModel(), Version: in.GetVersion(), Reason: in.GetReason(), Author: in.GetAuthor(),
+		ID: in.GetTenant(), Model: in.GetModel(), Version: in.GetVersion(), Reason: in.GetReason(), Author: in.GetAuthor(), Caller: who.Name,
 	})
 	if err != nil {
 		return nil, err
@@ -127,13 +137,23 @@ func (d *directory) DeleteTenant(ctx context.Context, in *klinkev1.DeleteTenantR
 	return &klinkev1.DeleteTenantResponse{}, nil
 }
 
-// ListTenants implements klinkev1.DirectoryServiceServer.
+// ListTenants implements klinkev1.DirectoryServiceServer. It lists the caller's tenants, and looks at no others.
 func (d *directory) ListTenants(ctx context.Context, in *klinkev1.ListTenantsRequest) (*klinkev1.ListTenantsResponse, error) {
 	after, err := parseTenantsToken(in.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	infos, next, err := d.tenants.List(ctx, after, size(in.GetPageSize(), tenantsPage))
+	who, err := d.guard.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := d.tenants.List
+	if !who.All {
+		list = func(ctx context.Context, after string, limit int) ([]live.Info, string, error) {
+			return d.tenants.ListAmong(ctx, who.Tenants, after, limit)
+		}
+	}
+	infos, next, err := list(ctx, after, size(in.GetPageSize(), tenantsPage))
 	if err != nil {
 		return nil, err
 	}

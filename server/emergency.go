@@ -44,6 +44,12 @@ func (d *decisions) lastResort(tenant string, a *asking) *klinkev1.CheckResponse
 			return a.answer(s, decision, false)
 		}
 	}
+	return a.anywhere()
+}
+
+// anywhere is stage 0 without any tenant's data: an answer that rests on the question alone, so that strangers may have it.
+// Nil when the number is no emergency number of any region.
+func (a *asking) anywhere() *klinkev1.CheckResponse {
 	if !mayBeEmergency(&a.question) {
 		return nil
 	}
@@ -68,4 +74,27 @@ func (d *decisions) stage0(tenant string, s *live.State, a *asking) *klinkev1.Ch
 		return a.answer(s, decision, false)
 	}
 	return nil
+}
+
+// stranger answers a call that the guard refuses, when it is a question about an emergency number: see
+// docs/decisions/callers.md. No tenant's data are looked at, so the answer tells nothing that a stranger may not know. All
+// else is the refusal.
+func (d *decisions) stranger(ctx context.Context, in any, refusal error) (any, error) {
+	a := d.take()
+	defer d.give(a)
+	switch in := readable(in).(type) {
+	case *klinkev1.CheckRequest:
+		a.of(in)
+		if answer := a.anywhere(); answer != nil {
+			return answer, nil
+		}
+	case *klinkev1.ExplainRequest:
+		a.of(in.GetQuestion())
+		if answer := a.anywhere(); answer != nil {
+			return explained(answer), nil
+		}
+	case *klinkev1.BatchCheckRequest:
+		return d.rescueWith(ctx, in, a.anywhere, "", a, refusal)
+	}
+	return nil, refusal
 }

@@ -22,8 +22,11 @@ import (
 )
 
 // unary is the chain, outermost first: calls are logged as their callers see them, so errors become statuses inside the
-// log, and panics become errors inside that. Questions are validated by their handlers, behind stage 0.
-func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(context.Context, any, error) (any, error)) []grpc.UnaryServerInterceptor {
+// log, and panics become errors inside that. Then the guard, before anything is said about the request. Questions are
+// validated by their handlers, behind stage 0.
+func unary(
+	log *slog.Logger, g *guard, validator protovalidate.Validator, salvage func(context.Context, any, error) (any, error),
+) []grpc.UnaryServerInterceptor {
 	logged := logging.UnaryServerInterceptor(callLog(log), logOptions()...)
 	byRules := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool { return isOurs(c.Service) && !isQuestion(c) })
 	return []grpc.UnaryServerInterceptor{
@@ -36,6 +39,7 @@ func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(con
 			return resp, nil
 		},
 		recovery.UnaryServerInterceptor(recovery.WithRecoveryHandlerContext(panicked)),
+		g.unary,
 		refuseUnreadable(salvage),
 		selector.UnaryServerInterceptor(refuseUnknown, byRules),
 		selector.UnaryServerInterceptor(pvinterceptor.UnaryServerInterceptor(validator), byRules),
@@ -44,7 +48,7 @@ func unary(log *slog.Logger, validator protovalidate.Validator, salvage func(con
 
 // stream is the chain of streams. The handlers of ours look at their messages themselves. The watchers of the
 // standard health service are sent away by that service, with the news.
-func stream(log *slog.Logger, streams *streams) []grpc.StreamServerInterceptor {
+func stream(log *slog.Logger, streams *streams, g *guard) []grpc.StreamServerInterceptor {
 	logged := logging.StreamServerInterceptor(callLog(log), logOptions()...)
 	notHealth := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool {
 		return c.Service != healthv1.Health_ServiceDesc.ServiceName
@@ -58,7 +62,8 @@ func stream(log *slog.Logger, streams *streams) []grpc.StreamServerInterceptor {
 			return nil
 		},
 		selector.StreamServerInterceptor(streams.intercept, notHealth),
-		recovery.StreamServerInterceptor(recovery.WithRecoveryHandlerContext(panicked)),
+		g.stream,
+		recovery.StreamServerInterceptor(recovery.WithRecoveryHandlerContext(panicked)), // inside, since the guard runs handlers
 	}
 }
 

@@ -13,10 +13,16 @@ import (
 	"github.com/klinke-authz/klinke/policy"
 )
 
-// Listen opens an address that only this machine can reach: loopback TCP (`127.0.0.1:7200`, `[::1]:0`, `localhost:7200`) or
-// `unix:PATH`, a socket for its owner alone (mode 0600). Everything else is Invalid, since calls are neither encrypted nor
-// authenticated yet. The socket of a server that died is replaced; Locked when one lives.
-func Listen(ctx context.Context, addr string) (net.Listener, error) {
+// Guarded says what stands between a server and whoever can reach its address.
+type Guarded struct {
+	TLS     bool // calls are encrypted
+	Callers bool // callers are known
+}
+
+// Listen opens an address: loopback TCP (`127.0.0.1:7200`, `[::1]:0`, `localhost:7200`) or `unix:PATH`, a socket for its owner
+// alone (mode 0600). An address that other machines can reach is Invalid unless calls are encrypted and callers known. The
+// socket of a server that died is replaced; Locked when one lives.
+func Listen(ctx context.Context, addr string, g Guarded) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return listenUnix(ctx, path)
 	}
@@ -24,24 +30,32 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, listenError(policy.Invalid, "is neither HOST:PORT nor unix:PATH", addr, err)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, notLocal(addr)
+	anywhere := g.TLS && g.Callers
+	if ip := net.ParseIP(host); !anywhere && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, notLocal(addr, g)
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, listenError(policy.Unavailable, "cannot be listened on", addr, err)
 	}
 	// The name localhost is whatever the machine's hosts file says.
-	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+	if a, ok := l.Addr().(*net.TCPAddr); !anywhere && (!ok || !a.IP.IsLoopback()) {
 		_ = l.Close()
-		return nil, notLocal(addr)
+		return nil, notLocal(addr, g)
 	}
 	return l, nil
 }
 
-func notLocal(addr string) error {
-	return listenError(policy.Invalid, "can be reached from other machines, which this server refuses since calls are not yet"+
-		" encrypted or authenticated: use a loopback address (127.0.0.1, [::1], localhost) or unix:PATH", addr, nil)
+func notLocal(addr string, g Guarded) error {
+	why := "calls would be readable on the way, and anybody there could make them: give a certificate (--tls-cert, --tls-key) and callers (--callers)"
+	switch {
+	case g.Callers:
+		why = "calls and tokens would be readable on the way: give a certificate (--tls-cert, --tls-key)"
+	case g.TLS:
+		why = "anybody there could make calls: say who may (--callers)"
+	}
+	return listenError(policy.Invalid, "can be reached from other machines, where "+why+
+		", or use a loopback address (127.0.0.1, [::1], localhost) or unix:PATH", addr, nil)
 }
 
 func listenError(kind policy.Kind, what, addr string, cause error) error {

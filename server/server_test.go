@@ -35,7 +35,7 @@ func kindOf(err error) (policy.Kind, bool) {
 
 func TestListenKeepsToThisMachine(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "127.8.8.8:0", "[::1]:0", "localhost:0"} {
-		l, err := Listen(t.Context(), addr)
+		l, err := Listen(t.Context(), addr, Guarded{})
 		if err != nil {
 			if _, plain := net.Listen("tcp", addr); plain == nil { // a machine may lack IPv6
 				t.Errorf("%s: %v", addr, err)
@@ -45,7 +45,7 @@ func TestListenKeepsToThisMachine(t *testing.T) {
 		_ = l.Close()
 	}
 	for _, addr := range []string{":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:7200", "example.com:7200", "7200", "", "unix:", "unix:@klinke", "http://127.0.0.1:1"} {
-		l, err := Listen(t.Context(), addr)
+		l, err := Listen(t.Context(), addr, Guarded{})
 		if err == nil {
 			_ = l.Close()
 			t.Errorf("%s: listens", addr)
@@ -55,14 +55,25 @@ func TestListenKeepsToThisMachine(t *testing.T) {
 			t.Errorf("%s: error %v, want Invalid", addr, err)
 		}
 	}
-	if _, err := Listen(t.Context(), "0.0.0.0:0"); !strings.Contains(err.Error(), "not yet encrypted or authenticated") {
-		t.Errorf("the refusal does not say why: %v", err)
+	for g, why := range map[Guarded]string{
+		{}:              "give a certificate (--tls-cert, --tls-key) and callers (--callers)",
+		{TLS: true}:     "anybody there could make calls: say who may (--callers)",
+		{Callers: true}: "calls and tokens would be readable on the way: give a certificate (--tls-cert, --tls-key), or",
+	} {
+		if _, err := Listen(t.Context(), "0.0.0.0:0", g); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%+v: the refusal does not say why: %v", g, err)
+		}
 	}
+	l, err := Listen(t.Context(), "0.0.0.0:0", Guarded{TLS: true, Callers: true})
+	if err != nil {
+		t.Fatalf("encrypted, with callers: %v", err)
+	}
+	_ = l.Close()
 }
 
 func TestListenUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "klinke.sock")
-	l, err := Listen(t.Context(), "unix:"+path)
+	l, err := Listen(t.Context(), "unix:"+path, Guarded{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +84,7 @@ func TestListenUnix(t *testing.T) {
 	if info.Mode() != fs.ModeSocket|0o600 {
 		t.Errorf("mode %v, want a socket for its owner alone", info.Mode())
 	}
-	_, err = Listen(t.Context(), "unix:"+path)
+	_, err = Listen(t.Context(), "unix:"+path, Guarded{})
 	if kind, _ := kindOf(err); err == nil || kind != policy.Locked {
 		t.Errorf("a second server on a living socket: %v, want Locked", err)
 	}
@@ -83,14 +94,14 @@ func TestListenUnix(t *testing.T) {
 	if _, err := os.Lstat(path); err != nil {
 		t.Fatal("no stale socket to test with")
 	}
-	if l, err = Listen(t.Context(), "unix:"+path); err != nil {
+	if l, err = Listen(t.Context(), "unix:"+path, Guarded{}); err != nil {
 		t.Fatalf("a dead server's socket: %v", err)
 	}
 	_ = l.Close()
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = Listen(t.Context(), "unix:"+path); err == nil {
+	if _, err = Listen(t.Context(), "unix:"+path, Guarded{}); err == nil {
 		t.Error("listens on a file")
 	}
 	if content, err := os.ReadFile(path); err != nil || string(content) != "precious" {
@@ -100,7 +111,7 @@ func TestListenUnix(t *testing.T) {
 
 func TestServesOnAUnixSocket(t *testing.T) {
 	h := world(t)
-	l, err := Listen(t.Context(), "unix:"+filepath.Join(t.TempDir(), "s"))
+	l, err := Listen(t.Context(), "unix:"+filepath.Join(t.TempDir(), "s"), Guarded{})
 	if err != nil {
 		t.Fatal(err)
 	}

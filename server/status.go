@@ -53,6 +53,10 @@ func wireOf(kind policy.Kind) wire {
 		return wire{codes.Internal, "FORMAT", true}
 	case policy.Locked:
 		return wire{codes.Unavailable, "LOCKED", true}
+	case policy.Unauthenticated:
+		return wire{codes.Unauthenticated, "UNAUTHENTICATED", false}
+	case policy.Forbidden:
+		return wire{codes.PermissionDenied, "FORBIDDEN", false}
 	case policy.Internal:
 	}
 	return wire{codes.Internal, "INTERNAL", true}

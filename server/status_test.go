@@ -32,8 +32,11 @@ func TestEveryKindHasItsStatus(t *testing.T) {
 		policy.Damaged:     {code: codes.DataLoss, reason: "DAMAGED"},
 		policy.Format:      {code: codes.Internal, reason: "FORMAT"},
 		policy.Locked:      {code: codes.Unavailable, reason: "LOCKED"},
+
+		policy.Unauthenticated: {code: codes.Unauthenticated, reason: "UNAUTHENTICATED"},
+		policy.Forbidden:       {code: codes.PermissionDenied, reason: "FORBIDDEN"},
 	}
-	for kind := policy.Internal; kind <= policy.Locked+1; kind++ {
+	for kind := policy.Internal; kind <= policy.Forbidden+1; kind++ {
 		expected, ok := want[kind]
 		if !ok {
 			expected = want[policy.Internal] // a kind that was forgotten here is at least no leak

@@ -27,6 +27,10 @@ func (d *decisions) StreamCheck(stream checkStream) error {
 	defer waiting.Wait()
 	defer cancel()
 	var places places
+	who, err := d.guard.caller(stream.Context())
+	if err != nil {
+		return err
+	}
 	for {
 		in, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -39,6 +43,12 @@ func (d *decisions) StreamCheck(stream checkStream) error {
 		readable, failure := unread(in)
 		if !readable {
 			return failure // nobody knows whose answer it would be
+		}
+		if refusal := sees(who, in.GetQuestion().GetTenant(), "tenant"); refusal != nil {
+			if err := stream.Send(d.foreign(ctx, in, refusal)); err != nil {
+				return err
+			}
+			continue
 		}
 		if d.isSettled(in) {
 			if err := stream.Send(d.streamed(ctx, in, failure)); err != nil {
@@ -143,6 +153,17 @@ func (d *decisions) crowded(ctx context.Context, in *klinkev1.StreamCheckRequest
 	}
 	return d.unanswered(ctx, in, policy.Errorf(policy.Unavailable, "",
 		"%d questions, or %d bytes of them, wait on this stream for a tenant or a revision; ask again", maxWaiting, policy.MaxRequestBytes))
+}
+
+// foreign answers a question about a tenant that is none of the caller's: an emergency call as it is answered to strangers.
+func (d *decisions) foreign(ctx context.Context, in *klinkev1.StreamCheckRequest, refusal error) *klinkev1.StreamCheckResponse {
+	a := d.take()
+	defer d.give(a)
+	a.of(in.GetQuestion())
+	if answer := a.anywhere(); answer != nil {
+		return &klinkev1.StreamCheckResponse{Id: in.GetId(), Answer: answer}
+	}
+	return d.unanswered(ctx, in, refusal)
 }
 
 func (d *decisions) unanswered(ctx context.Context, in *klinkev1.StreamCheckRequest, failure error) *klinkev1.StreamCheckResponse {

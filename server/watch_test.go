@@ -448,4 +448,3 @@ func (m *mirror) weather(h *house, done chan struct{}, i int) {
 		})
 	}
 }
-

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -95,6 +96,7 @@ func assign(holder string) *klinkev1.Change {
 type house struct {
 	server    *Server
 	tenants   *live.Tenants
+	addr      net.Addr
 	conn      *grpc.ClientConn
 	decisions klinkev1.DecisionServiceClient
 	directory klinkev1.DirectoryServiceClient
@@ -130,14 +132,22 @@ func over(t testing.TB, s store.Store) *house {
 
 func serve(t testing.TB, s store.Store, log *slog.Logger) *house {
 	t.Helper()
-	h := &house{}
-	h.tenants = live.New(s, log)
-	t.Cleanup(h.tenants.Close)
+	tenants := live.New(s, log)
+	t.Cleanup(tenants.Close)
+	h := start(t, Config{Tenants: tenants, Log: log, Version: "v0-test"})
+	h.dial(t, h.addr)
+	return h
+}
+
+// start serves on a loopback port until the test ends.
+func start(t testing.TB, c Config) *house {
+	t.Helper()
+	h := &house{tenants: c.Tenants}
 	var err error
-	if h.server, err = New(Config{Tenants: h.tenants, Log: log, Version: "v0-test"}); err != nil {
+	if h.server, err = New(c); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Listen(t.Context(), "127.0.0.1:0")
+	l, err := Listen(t.Context(), "127.0.0.1:0", Guarded{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,13 +161,18 @@ func serve(t testing.TB, s store.Store, log *slog.Logger) *house {
 			t.Errorf("Serve returned %v", err)
 		}
 	})
-	h.dial(t, l.Addr())
+	h.addr = l.Addr()
 	return h
 }
 
 func (h *house) dial(t testing.TB, addr net.Addr) {
 	t.Helper()
-	conn, err := grpc.NewClient(addr.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	h.dialAs(t, addr, insecure.NewCredentials())
+}
+
+func (h *house) dialAs(t testing.TB, addr net.Addr, as credentials.TransportCredentials) {
+	t.Helper()
+	conn, err := grpc.NewClient(addr.String(), grpc.WithTransportCredentials(as))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,22 @@ const defaultAddress = "127.0.0.1:7200"
 // settingFlags are the flags that can be given by the environment and by a file as well. `log-level` is KLINKE_LOG_LEVEL
 // there, and log_level in the file.
 func settingFlags() []string {
-	return []string{"data", "listen", "log-level", "output", "server", "shutdown-timeout", "tenant", "timeout"}
+	return []string{
+		"ca", "callers", "cert", "client-ca", "data", "key", "listen", "log-level", "output", "server", "shutdown-timeout", "tenant", "timeout",
+		"tls", "tls-cert", "tls-key", "token-file",
+	}
+}
+
+// ownFlag marks a flag that is no setting although it is called like one.
+const ownFlag = "own"
+
+// settingOf is a command's flag for a setting; nil when it has none.
+func settingOf(flags *pflag.FlagSet, name string) *pflag.Flag {
+	f := flags.Lookup(name)
+	if f == nil || f.Annotations[ownFlag] != nil {
+		return nil
+	}
+	return f
 }
 
 func fileKey(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
@@ -48,7 +63,7 @@ func (p *program) settle(cmd *cobra.Command) error {
 		if v, ok := p.env(environmentKey(name)); ok {
 			environment[fileKey(name)] = v
 		}
-		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
+		if f := settingOf(cmd.Flags(), name); f != nil && f.Changed {
 			given[fileKey(name)] = f.Value.String()
 		}
 	}
@@ -72,7 +87,7 @@ func (p *program) settle(cmd *cobra.Command) error {
 		}
 	}
 	for _, name := range settingFlags() {
-		f := cmd.Flags().Lookup(name)
+		f := settingOf(cmd.Flags(), name)
 		if f == nil || f.Changed || !k.Exists(fileKey(name)) {
 			continue
 		}
@@ -141,7 +156,7 @@ func (p *program) readSettings(root *yaml.Node) (layer, error) {
 // printConfig prints the settings of a command as a file of settings, each with where it comes from.
 func (p *program) printConfig(flags *pflag.FlagSet) error {
 	for _, name := range settingFlags() {
-		f := flags.Lookup(name)
+		f := settingOf(flags, name)
 		if f == nil {
 			continue
 		}

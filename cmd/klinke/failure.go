@@ -74,6 +74,9 @@ func (p *program) explain(st *status.Status) string {
 	if st.Code() == codes.NotFound && strings.HasPrefix(message, "tenant") {
 		message += fmt.Sprintf(" (`%s`): make it with klinke apply or klinke init, or name another with --tenant", p.tenant)
 	}
+	if st.Code() == codes.Unauthenticated && !p.showsItself() {
+		message += ": give a token with --token-file or KLINKE_TOKEN, or a certificate with --cert and --key"
+	}
 	return message + " (" + reason + ")"
 }
 
@@ -81,6 +84,9 @@ func (p *program) explain(st *status.Status) string {
 func (p *program) explainTransport(st *status.Status) string {
 	switch st.Code() {
 	case codes.Unavailable:
+		if why := p.explainTLS(st.Message()); why != "" {
+			return why
+		}
 		return fmt.Sprintf("no server answers at %s: start one with klinke serve, or name another with --server (%s)", p.server, st.Message())
 	case codes.DeadlineExceeded:
 		return fmt.Sprintf("no answer within %v: allow more with --timeout", p.timeout)
@@ -91,6 +97,26 @@ func (p *program) explainTransport(st *status.Status) string {
 	default:
 		return st.Message() + " (" + st.Code().String() + ")"
 	}
+}
+
+// explainTLS is for connections that stood and could not be agreed on; empty for others.
+func (p *program) explainTLS(message string) string {
+	switch {
+	case strings.Contains(message, "first record does not look like a TLS handshake"):
+		return fmt.Sprintf("the server at %s does not encrypt: leave out --tls, --ca and --cert (%s)", p.server, message)
+	case strings.Contains(message, "x509: "):
+		return fmt.Sprintf("the certificate of the server at %s is not believed: name its authority with --ca (%s)", p.server, message)
+	case strings.Contains(message, "remote error: tls: "), p.cert != "" && isCutOff(message):
+		return fmt.Sprintf("the server at %s ends the connection: it may not take the certificate of --cert, or this version of TLS (%s)", p.server, message)
+	case strings.Contains(message, "error reading server preface") && !p.encrypts():
+		return fmt.Sprintf("what listens at %s ends the connection: if it encrypts, call with --tls (%s)", p.server, message)
+	}
+	return ""
+}
+
+// isCutOff says whether a connection ended in the midst: that the server refused it may be lost on the way.
+func isCutOff(message string) bool {
+	return strings.Contains(message, "broken pipe") || strings.Contains(message, "connection reset") || strings.Contains(message, "EOF")
 }
 
 // isMissing says whether a call failed because what it names is not there.

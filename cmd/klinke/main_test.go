@@ -32,6 +32,8 @@ func TestStories(t *testing.T) {
 			"newerformat": newerFormat,
 			"lines":       countLines,
 			"samerev":     sameRevision,
+			"certs":       writeCertificates,
+			"until":       untilStory,
 		},
 	})
 }

@@ -28,6 +28,10 @@ type program struct {
 	config, server, tenant, output string
 	data, listen, logLevel         string
 	timeout, shutdownTimeout       time.Duration
+	callers                        string // the file of callers
+	tlsCert, tlsKey, clientCA      string // of the server
+	tls                            bool   // of clients, as are those below
+	ca, cert, key, tokenFile       string
 	origin                         map[string]string // of each setting that is not its default, by flag
 }
 
@@ -73,7 +77,8 @@ Exit codes: 0 success or allow, 1 deny or differences, 2 an error.`,
 	}
 	root.PersistentFlags().StringVar(&p.config, "config", "", "YAML file of settings (environment: KLINKE_CONFIG)")
 	root.AddCommand(p.serveCommand(), p.applyCommand(), p.exportCommand(), p.initCommand(), p.checkCommand(), p.batchCommand(),
-		p.explainCommand(), p.testCommand(), p.lintCommand(), p.verifyCommand(), p.importCommand(), p.numbersCommand(), p.versionCommand())
+		p.explainCommand(), p.testCommand(), p.lintCommand(), p.verifyCommand(), p.importCommand(), p.numbersCommand(),
+		p.tokenCommand(), p.versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil { // by itself it takes any shell's name, and shows its help
@@ -104,6 +109,11 @@ func (p *program) clientFlags(cmd *cobra.Command) *cobra.Command {
 	f.StringVar(&p.server, "server", defaultAddress, "the server: HOST:PORT or unix:PATH")
 	f.StringVarP(&p.tenant, "tenant", "t", "", "the tenant")
 	f.DurationVar(&p.timeout, "timeout", 10*time.Second, "the time that one call to the server may take")
+	f.StringVar(&p.tokenFile, "token-file", "", "the file that holds the token to call with (or the token itself in the environment: KLINKE_TOKEN)")
+	f.BoolVar(&p.tls, "tls", false, "call encrypted; --ca and --cert say so, too")
+	f.StringVar(&p.ca, "ca", "", "PEM file of the authorities that sign servers; without it those of the system")
+	f.StringVar(&p.cert, "cert", "", "PEM file of a client certificate to call with")
+	f.StringVar(&p.key, "key", "", "PEM file of its key")
 	return p.outputFlag(cmd)
 }
 

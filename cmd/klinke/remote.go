@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/klinke-authz/klinke/policy"
 	klinkev1 "github.com/klinke-authz/klinke/proto/klinke/v1"
@@ -36,12 +35,15 @@ func (p *program) dial() (*remote, error) {
 		defer cancel()
 		return call(ctx, method, req, reply, cc, opts...)
 	}
-	conn, err := grpc.NewClient(p.server,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	shown, err := p.credentials()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient(p.server, append(shown,
 		grpc.WithChainUnaryInterceptor(perCall),
 		grpc.WithDefaultServiceConfig(repeatWrites),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
-	)
+	)...)
 	if err != nil {
 		return nil, &policy.Error{Kind: policy.Invalid, Field: "server", Message: "`" + p.server + "` is no address; write HOST:PORT or unix:PATH", Cause: err}
 	}

@@ -77,7 +77,8 @@ func command(ts *testscript.TestScript, args ...string) *exec.Cmd {
 		}
 	}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "KLINKE_SERVER", "KLINKE_TENANT", "KLINKE_DATA", "KLINKE_CONFIG", "KLINKE_LISTEN",
-		"KLINKE_LOG_LEVEL", "KLINKE_OUTPUT", "KLINKE_TIMEOUT", "KLINKE_SHUTDOWN_TIMEOUT"} {
+		"KLINKE_LOG_LEVEL", "KLINKE_OUTPUT", "KLINKE_TIMEOUT", "KLINKE_SHUTDOWN_TIMEOUT", "KLINKE_CALLERS", "KLINKE_TOKEN", "KLINKE_TOKEN_FILE",
+		"KLINKE_TLS", "KLINKE_CA", "KLINKE_CERT", "KLINKE_KEY"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

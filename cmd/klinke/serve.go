@@ -25,6 +25,10 @@ func (p *program) serveCommand() *cobra.Command {
 		Short: "Run the server",
 		Long: `Run the server on a directory of data, which is made when it is not there.
 
+Without a certificate and callers the address must be one that only this machine can reach. --tls-cert and --tls-key encrypt;
+--callers names the file that says who may call, which klinke token edits; --client-ca makes callers known by certificate as
+well. These files are read again when they change.
+
 Prints "listening grpc=HOST:PORT" on standard output once it serves (port 0 picks a free one); logs go to standard error.
 An interrupt or SIGTERM lets calls under way end, for at most --shutdown-timeout; a second one ends the program at once.
 
@@ -47,7 +51,11 @@ Each setting comes from its flag, else from the environment, else from the file 
 	}
 	p.dataFlag(cmd)
 	f := cmd.Flags()
-	f.StringVar(&p.listen, "listen", defaultAddress, "a loopback address, HOST:PORT, or unix:PATH")
+	f.StringVar(&p.listen, "listen", defaultAddress, "HOST:PORT or unix:PATH; other machines can reach it only with --tls-cert and --callers")
+	f.StringVar(&p.tlsCert, "tls-cert", "", "PEM file of the server's certificate with its chain")
+	f.StringVar(&p.tlsKey, "tls-key", "", "PEM file of its key, which others than its owner and group may not read")
+	f.StringVar(&p.clientCA, "client-ca", "", "PEM file of the authorities that sign client certificates")
+	p.callersFlag(cmd)
 	f.StringVar(&p.logLevel, "log-level", "info", "debug, info, warn or error; debug logs every call")
 	f.DurationVar(&p.shutdownTimeout, "shutdown-timeout", 10*time.Second, "how long calls under way may take to end")
 	f.BoolVar(&printConfig, "print-config", false, "print the settings and where each comes from, and end")
@@ -67,7 +75,12 @@ func (p *program) serve(ctx context.Context, level slog.Level) (err error) {
 	if _, told := p.env("GOMAXPROCS"); !told && runtime.GOMAXPROCS(0) < threads {
 		runtime.GOMAXPROCS(threads)
 	}
-	listener, err := server.Listen(ctx, p.listen)
+	guard, err := p.guard(log)
+	if err != nil {
+		return err
+	}
+	defer guard.files.Close()
+	listener, err := server.Listen(ctx, p.listen, server.Guarded{TLS: guard.certificate != nil, Callers: guard.callers != nil})
 	if err != nil {
 		return err
 	}
@@ -86,7 +99,9 @@ func (p *program) serve(ctx context.Context, level slog.Level) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	tenants := live.New(db, log)
 	defer tenants.Close()
-	s, err := server.New(server.Config{Tenants: tenants, Log: log, Version: version})
+	s, err := server.New(server.Config{
+		Tenants: tenants, Log: log, Version: version, Callers: guard.callers, Certificate: guard.certificate,
+	})
 	if err != nil {
 		return err
 	}

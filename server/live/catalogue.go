@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -196,6 +197,45 @@ func (ts *Tenants) List(ctx context.Context, after string, limit int) (infos []I
 	if err != nil {
 		return nil, "", err
 	}
+	return ts.describe(ctx, rows, limit)
+}
+
+// ListAmong is List of those whose ids are given, sorted. It looks at no others, so nothing about them can be told from it.
+func (ts *Tenants) ListAmong(ctx context.Context, ids []string, after string, limit int) (infos []Info, next string, err error) {
+	var rows []store.Tenant
+	begin, found := slices.BinarySearch(ids, after)
+	if found {
+		begin++
+	}
+	for _, id := range ids[begin:] {
+		if len(rows) > limit {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, "", err
+		}
+		row, err := ts.store.Tenants(before(id), 1)
+		if err != nil {
+			return nil, "", err
+		}
+		if len(row) == 1 && row[0].ID == id {
+			rows = append(rows, row[0])
+		}
+	}
+	return ts.describe(ctx, rows, limit)
+}
+
+// before is a text that comes before an id, with no id between the two: ids are UTF-8, so none holds the byte 255.
+func before(id string) string {
+	if id == "" {
+		return ""
+	}
+	last := len(id) - 1
+	return id[:last] + string([]byte{id[last] - 1, 255})
+}
+
+// describe makes a page of rows, of which there is one more than the limit when it is not the last.
+func (ts *Tenants) describe(ctx context.Context, rows []store.Tenant, limit int) (infos []Info, next string, err error) {
 	if len(rows) > limit {
 		rows = rows[:limit]
 		next = rows[limit-1].ID

@@ -80,8 +80,11 @@ func errClosed() error {
 	return policy.Errorf(policy.Unavailable, "", "the server is stopping; ask another one, or again later")
 }
 
-// errNoTenant is the answer to everybody who asks about a tenant that is not there.
-func errNoTenant() error { return policy.Errorf(policy.NotFound, "tenant", "no such tenant") }
+// NoTenant is the answer to everybody who asks about a tenant that is not there, or that he may not see: in field, when
+// the request names it elsewhere than in `tenant`.
+func NoTenant(field string) error { return policy.Errorf(policy.NotFound, field, "no such tenant") }
+
+func errNoTenant() error { return NoTenant("tenant") }
 
 // kindOf returns an error's kind; Internal for foreign errors.
 func kindOf(err error) policy.Kind {
