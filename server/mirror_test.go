@@ -50,7 +50,7 @@ func (m *mirror) forget() {
 	m.last, m.cursor, m.caughtUp, m.part = 0, "", false, nil
 }
 
-func (m *mirror) broken(promise, format string, args ...any) {
+func (m *mirror) brokenf(promise, format string, args ...any) {
 	m.t.Errorf("%s is broken: %s", promise, fmt.Sprintf(format, args...))
 }
 
@@ -59,10 +59,10 @@ func (m *mirror) take(e *klinkev1.WatchResponse) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.part != nil && (e.GetEntry() == nil || e.GetEntry().GetPosition() != m.part.GetPosition()) {
-		m.broken("atomic", "the entry at %d is cut off by %v", m.part.GetPosition(), e)
+		m.brokenf("atomic", "the entry at %d is cut off by %v", m.part.GetPosition(), e)
 	}
 	if m.tenant != "" && e.GetTenant() != m.tenant {
-		m.broken("reliable", "an event of %q came to who watches %q", e.GetTenant(), m.tenant)
+		m.brokenf("reliable", "an event of %q came to who watches %q", e.GetTenant(), m.tenant)
 	}
 	if e.GetRevision() != "" {
 		m.revision = e.GetRevision()
@@ -82,7 +82,7 @@ func (m *mirror) take(e *klinkev1.WatchResponse) {
 		m.deleted = true
 	case *klinkev1.WatchResponse_CaughtUp:
 		if m.caughtUp {
-			m.broken("unique", "the stream caught up twice")
+			m.brokenf("unique", "the stream caught up twice")
 		}
 		m.caughtUp = true
 	case *klinkev1.WatchResponse_Heartbeat:
@@ -113,16 +113,16 @@ func (m *mirror) entry(e *klinkev1.WatchResponse, entry *klinkev1.Entry) {
 	}
 	if m.part = nil; e.GetContinues() {
 		if e.GetCursor() != "" {
-			m.broken("bookmarkable", "a part of the entry at %d has a cursor", entry.GetPosition())
+			m.brokenf("bookmarkable", "a part of the entry at %d has a cursor", entry.GetPosition())
 		}
 		m.part = entry
 		return
 	}
 	switch at := entry.GetPosition(); {
 	case m.seen[at] != nil:
-		m.broken("unique", "the entry at %d came twice", at)
+		m.brokenf("unique", "the entry at %d came twice", at)
 	case at <= m.last:
-		m.broken("ordered", "the entry at %d came after the one at %d", at, m.last)
+		m.brokenf("ordered", "the entry at %d came after the one at %d", at, m.last)
 	}
 	m.last = entry.GetPosition()
 	m.seen[m.last] = entry
@@ -199,7 +199,7 @@ func (m *mirror) converged(h *house) {
 			tenants = append(tenants, x.GetId())
 		}
 		if got := slices.Sorted(maps.Keys(m.tables)); !slices.Equal(got, tenants) {
-			m.broken("converging", "there are tenants %q, and %q are known", tenants, got)
+			m.brokenf("converging", "there are tenants %q, and %q are known", tenants, got)
 		}
 	}
 	for _, tenant := range tenants {
@@ -212,13 +212,13 @@ func (m *mirror) compare(tenant string, want map[string]*klinkev1.Record) {
 	got := m.table(tenant)
 	for key, r := range want {
 		if !proto.Equal(got[key], r) {
-			m.broken("converging", "%s has %v, and the mirror %v", tenant, r, got[key])
+			m.brokenf("converging", "%s has %v, and the mirror %v", tenant, r, got[key])
 			return
 		}
 	}
 	for key, r := range got {
 		if want[key] == nil {
-			m.broken("converging", "%s has no %v, and the mirror does", tenant, r)
+			m.brokenf("converging", "%s has no %v, and the mirror does", tenant, r)
 			return
 		}
 	}

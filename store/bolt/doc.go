@@ -42,7 +42,8 @@
 // transaction. A checkpoint is
 // written in as many transactions as it takes, and the one that writes the row makes it current. Dropped entries are gone
 // from sight with the row's floor, and from the file in steps behind it; a crash leaves some, and the next compaction
-// drops them. The floor of the commit order is the highest that any tenant has or had. The newest entry is never dropped. An entry below the floor whose request id must be remembered stays whole.
+// drops them. The floor of the commit order is the highest that any tenant has or had. The newest entry is never dropped. An
+// entry below the floor whose request id must be remembered stays whole.
 //
 // # Concurrency
 //

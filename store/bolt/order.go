@@ -78,8 +78,9 @@ func (s *Store) Commits(after store.Position, limit int) (store.Commits, error) 
 			return store.BelowFloor(after, floor)
 		}
 		looked, size := 0, 0
+		more := func() bool { return len(page.List) < limit && looked < sweepKeys && size < store.PageBytes }
 		cursor := tx.Bucket(commitsBucket).Cursor()
-		for k, v := cursor.Seek(positionBytes(after + 1)); k != nil && len(page.List) < limit && looked < sweepKeys && size < store.PageBytes; k, v = cursor.Next() {
+		for k, v := cursor.Seek(positionBytes(after + 1)); k != nil && more(); k, v = cursor.Next() {
 			c, n, err := readCommit(tx, k, v)
 			if err != nil {
 				return err
