@@ -236,11 +236,15 @@ func (e *explainer) carries(q frameOf, group, level string) bool {
 	return false
 }
 
-// listed walks a number list from end to end.
+// listed walks a number list from end to end. What is no number is in no list, whatever it begins with.
 func (e *explainer) listed(no uint16, number string) (found bool) {
+	digits := strings.TrimPrefix(number, "+")
+	if len(digits) > MaxDigits || strings.Trim(digits, "0123456789") != "" {
+		return false
+	}
 	e.s.lists[no].all(func(code uint64) bool {
 		entry, prefix := numberText(code)
-		found = entry == number || prefix && len(number) >= len(entry) && number[:len(entry)] == entry
+		found = entry == number || prefix && strings.HasPrefix(number, entry)
 		return !found
 	})
 	return found

@@ -210,3 +210,26 @@ func TestNumbersAreSmall(t *testing.T) {
 		})
 	}
 }
+
+// What is no number is in no list, though it begins as a listed prefix does; Explain and Decide say the same.
+func TestNoNumberIsListed(t *testing.T) {
+	var s numberSet
+	b := new(batch)
+	for _, e := range []numberEntry{{"+4930", true}, {"20", true}, {"110", false}} {
+		code, _ := numberCode(e.number, e.prefix)
+		s.put(b, code)
+	}
+	e := &explainer{s: &Snapshot{lists: []numberSet{s}}}
+	for number, want := range map[string]bool{
+		"+4930": true, "+49301": true, "+49303456789012": true, "+493034567890123": true, "+4930345678901234": false, "+493": false,
+		"+4930a": false, "+49301;ext=1": false, "4930": false, "++4930": false, "+": false, "": false,
+		"20": true, "2012": true, "+20": false, "201234567890123": true, "2012345678901234": false, "110": true, "1101": false,
+	} {
+		if got := s.contains(number); got != want {
+			t.Errorf("%q: contains says %t", number, got)
+		}
+		if got := e.listed(0, number); got != want {
+			t.Errorf("%q: Explain says %t", number, got)
+		}
+	}
+}

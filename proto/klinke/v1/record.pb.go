@@ -1585,7 +1585,8 @@ func (x *Setting) GetValue() string {
 	return ""
 }
 
-// ListedNumber is one entry of a number list.
+// ListedNumber is one entry of a number list. What is no number (letters, more than 15 digits) is in no list, even if it
+// begins like an entry with a prefix.
 type ListedNumber struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Key. The list, as a test of the model names it (`crm_contacts`), or `extensions`.
