@@ -129,15 +129,26 @@ render() (
 	done 3<"$root/$1"
 )
 
+# anchors FILE: the names by which links reach its headings.
+anchors() {
+	sed -E '/^```/,/^```/d' "$1" | sed -nE 's/^#+ +//p' | sed -E 's/\[([^]]*)\]\([^)]*\)/\1/g' | tr '[:upper:]' '[:lower:]' |
+		sed -E 's/[^[:alnum:]_ -]//g; s/ /-/g'
+}
+
 bad=0
 for file; do
 	dir=$(dirname "$file")
 	while IFS= read -r link; do
-		if [[ ! -e $dir/${link%%#*} ]]; then
+		target=$dir/${link%%#*}
+		[[ $link == \#* ]] && target=$file
+		if [[ ! -e $target ]]; then
 			echo "checkdocs: $file leads to $link, which is not there" >&2
 			bad=1
+		elif [[ $link == *.md#* || $link == \#* ]] && ! anchors "$target" | grep -qxF -e "${link#*#}"; then
+			echo "checkdocs: $file leads to $link, and $target has no such heading" >&2
+			bad=1
 		fi
-	done < <(grep -oE '\]\([^)]+\)' "$file" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^(https?:|#)' || true)
+	done < <(grep -oE '\]\([^)]+\)' "$file" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^https?:' || true)
 	if ! grep -q '^```console$' "$file"; then
 		continue
 	fi
